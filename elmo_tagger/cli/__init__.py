@@ -1,0 +1,1 @@
+"""The `elmo-tagger` command: one file per subcommand, none of which needs AllenNLP."""

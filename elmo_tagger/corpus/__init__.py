@@ -1,0 +1,1 @@
+"""Annotated files as a whole: checked, converted, scored, compared."""

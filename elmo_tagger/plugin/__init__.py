@@ -1,0 +1,1 @@
+"""The AllenNLP coat: one file per registered thing."""

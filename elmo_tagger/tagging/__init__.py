@@ -1,0 +1,1 @@
+"""Engine 2, tags: schemes (tags <-> spans), the CRF, scores."""

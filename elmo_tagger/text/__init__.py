@@ -1,0 +1,1 @@
+"""Engine 3, words: files in and out, tokens with character offsets, static vectors."""
