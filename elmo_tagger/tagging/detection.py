@@ -1,0 +1,101 @@
+"""Which tag scheme a file uses, found while its sentences stream by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from elmo_tagger.tagging.schemes import (
+    OUTSIDE,
+    SCHEMES,
+    Tagged,
+    TagSchemeError,
+    get_scheme,
+    is_tag,
+    may_follow,
+    problems,
+)
+from elmo_tagger.text.sentence import Sentence
+
+
+class SchemeDetector:
+    """Counts, scheme by scheme, the sentences that break it.
+
+    Every scheme's rules look at two neighbouring tags, so a pair is judged once and remembered: the cost is one
+    dictionary look-up a token, however many schemes there are, and memory grows with the tag set alone.
+
+    Tags that fit several schemes have the same entities in each of them. The first of `SCHEMES` is then chosen: BIO
+    where there is nothing but `O`, IOB1 where there is `I` alone, BIOES rather than BMES where no entity is longer
+    than two tokens.
+
+    Attributes:
+        sentences: Sentences seen.
+        broken: By scheme name, the sentences that are ill-formed in it.
+        first_problem: By scheme name, the first place and message, where there is one.
+    """
+
+    def __init__(self) -> None:
+        self.sentences = 0
+        self.broken = dict.fromkeys(SCHEMES, 0)
+        self.first_problem: dict[str, str] = {}
+        self._judged: dict[tuple[str, str], frozenset[str]] = {}
+
+    def add(self, tagged: Tagged) -> None:
+        """Take one sentence into account."""
+        self.sentences += 1
+        for name in self._broken_by(tagged):
+            self.broken[name] += 1
+            if name not in self.first_problem:
+                self.first_problem[name] = self._problem(tagged, name)
+
+    def _broken_by(self, tagged: Tagged) -> frozenset[str]:
+        tags = (tagged.tags or []) if isinstance(tagged, Sentence) else tagged
+        pairs = zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True)
+        return frozenset().union(*(self._judged.get(pair) or self._judge(pair) for pair in pairs))
+
+    def _judge(self, pair: tuple[str, str]) -> frozenset[str]:
+        if pair not in self._judged:
+            self._judged[pair] = frozenset(
+                name
+                for name in SCHEMES
+                if not (is_tag(pair[0], name) and is_tag(pair[1], name) and may_follow(*pair, name))
+            )
+        return self._judged[pair]
+
+    def _problem(self, tagged: Tagged, name: str) -> str:
+        position, message = next(problems(tagged, name))
+        where = tagged.where(position) if isinstance(tagged, Sentence) else f"sentence {self.sentences - 1}"
+        return f"{where}: {message}"
+
+    def ranking(self) -> list[str]:
+        """Scheme names, those first that the fewest sentences break, ties in the order of `SCHEMES`."""
+        return sorted(SCHEMES, key=lambda name: self.broken[name])
+
+    def result(self, *, strict: bool = True) -> str:
+        """The scheme of everything seen.
+
+        Args:
+            strict: Refuse when no scheme fits all; otherwise the scheme that the fewest sentences break.
+
+        Raises:
+            TagSchemeError: No scheme fits all sentences, or the best one fits none.
+        """
+        best = self.ranking()[0]
+        broken = self.broken[best]
+        if broken and (strict or broken == self.sentences):
+            raise TagSchemeError(
+                f"the tags fit no scheme; nearest is {best}, which {broken} of {self.sentences} sentences break, "
+                f"first at {self.first_problem[best]}"
+            )
+        return get_scheme(best).name
+
+
+def detect_scheme(sentences: Iterable[Tagged], *, strict: bool = True) -> str:
+    """The scheme that all sentences fit; see `SchemeDetector` for ambiguous tags.
+
+    Raises:
+        TagSchemeError: No scheme fits; the message names the nearest one and the place that breaks it.
+    """
+    detector = SchemeDetector()
+    for sentence in sentences:
+        detector.add(sentence)
+    return detector.result(strict=strict)

@@ -1,0 +1,320 @@
+"""Tag schemes: how a sentence's entities are written as one tag a token, and read back.
+
+A tag is `O`, or a letter, a hyphen and an entity type (`B-PER`). The first hyphen separates, so a type may contain
+hyphens (`B-work-of-art`). A letter alone (`B`) carries the empty type, as in word segmentation; `B-` is no tag.
+
+A scheme is data: the letters it writes, and for some letters which letters must stand right before or right after
+them with the same type. Every rule looks at two neighbouring tags only, which is what lets a CRF obey all of it.
+A letter means the same in all schemes, hence the central fact of this module: tags that are well-formed in two schemes
+have the same entities in both, so a wrong guess between such schemes does no harm.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from elmo_tagger.text.sentence import Sentence, Span
+
+OUTSIDE = "O"
+BEGINS = frozenset("BSUW")
+"""Letters that begin an entity wherever they stand."""
+ENDS = frozenset("ELSUW")
+"""Letters that end an entity wherever they stand."""
+
+Tagged = Sentence | Sequence[str]
+"""Tags of one sentence; given as a `Sentence`, messages say file and line."""
+
+
+class TagSchemeError(ValueError):
+    """Tags, spans or a scheme's name that cannot be what they are said to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """One way of writing entities as tags.
+
+    Attributes:
+        name: Canonical name.
+        aliases: Other names in use.
+        first, inside, last, single: Letters of an entity's first, middle and last token and of a one-token entity.
+        touching_first: Letter of the first token of an entity that touches a preceding one of the same type, if the
+            scheme marks only those.
+        touching_last: Letter of the last token of an entity that touches a following one of the same type, likewise.
+        before: For a letter, the letters of which one must stand right before it, with the same type.
+        after: For a letter, the letters of which one must stand right after it, with the same type.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    first: str
+    inside: str
+    last: str
+    single: str
+    touching_first: str = ""
+    touching_last: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def letters(self) -> str:
+        """The letters that the scheme knows, without `O`."""
+        written = self.first + self.touching_first + self.inside + self.last + self.touching_last + self.single
+        return "".join(dict.fromkeys(written))
+
+
+def _delimited(name: str, first: str, inside: str, last: str, single: str, *aliases: str) -> Scheme:
+    """A scheme in which both ends of every entity are marked."""
+    opened, goes_on = first + inside, inside + last
+    return Scheme(
+        name=name,
+        aliases=aliases,
+        first=first,
+        inside=inside,
+        last=last,
+        single=single,
+        before=dict.fromkeys(goes_on, opened),
+        after=dict.fromkeys(opened, goes_on),
+    )
+
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme(name="BIO", aliases=("IOB2",), first="B", inside="I", last="I", single="B", before={"I": "BI"}),
+        Scheme(name="IOB1", first="I", inside="I", last="I", single="I", touching_first="B", before={"B": "BI"}),
+        Scheme(name="IOE2", aliases=("IOE",), first="I", inside="I", last="E", single="E", after={"I": "IE"}),
+        Scheme(name="IOE1", first="I", inside="I", last="I", single="I", touching_last="E", after={"E": "IE"}),
+        _delimited("BIOUL", "B", "I", "L", "U", "BILOU", "BILUO"),
+        _delimited("BIOES", "B", "I", "E", "S", "IOBES", "BIESO"),
+        _delimited("BMES", "B", "M", "E", "S", "BMEOS", "BMESO"),
+        _delimited("BMEWO", "B", "M", "E", "W", "BMEW"),
+    )
+}
+"""Every scheme by canonical name; where tags fit several, the first in this order is chosen."""
+
+_BY_ANY_NAME = {name: scheme for scheme in SCHEMES.values() for name in (scheme.name, *scheme.aliases)}
+
+
+def get_scheme(name: str | Scheme) -> Scheme:
+    """The scheme of a name or alias, in any case.
+
+    Raises:
+        TagSchemeError: The name is unknown; the message lists the known ones.
+    """
+    if isinstance(name, Scheme):
+        return name
+    scheme = _BY_ANY_NAME.get(name.upper())
+    if scheme is not None:
+        return scheme
+    known = ", ".join("/".join((each.name, *each.aliases)) for each in SCHEMES.values())
+    near = difflib.get_close_matches(name.upper(), _BY_ANY_NAME, n=2)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise TagSchemeError(f"unknown tag scheme {name!r}, expected one of {known}{hint}")
+
+
+@lru_cache(maxsize=65536)
+def split_tag(tag: str) -> tuple[str, str]:
+    """Letter and entity type of a tag: `B-PER` -> `("B", "PER")`, `O` -> `("O", "")`, `B` -> `("B", "")`.
+
+    What has no such form (`B-`, `PER`, `O-PER`, the empty string) comes back as `("", tag)`.
+    """
+    letter, hyphen, entity_type = tag.partition("-")
+    well_formed = len(letter) == 1 and bool(entity_type) == bool(hyphen) and not (letter == OUTSIDE and hyphen)
+    return (letter, entity_type) if well_formed else ("", tag)
+
+
+def join_tag(letter: str, entity_type: str) -> str:
+    """The tag of a letter and a type, the inverse of `split_tag`."""
+    return f"{letter}-{entity_type}" if entity_type else letter
+
+
+def is_tag(tag: str, scheme: str | Scheme) -> bool:
+    """Whether the scheme knows this tag at all, wherever it stands."""
+    letter = split_tag(tag)[0]
+    return letter == OUTSIDE or (letter != "" and letter in get_scheme(scheme).letters)
+
+
+def may_follow(previous: str, tag: str, scheme: str | Scheme) -> bool:
+    """Whether `tag` may stand right after `previous`; either end of a sentence counts as `O`."""
+    scheme = get_scheme(scheme)
+    return _has_what_it_needs(previous, tag, scheme.after) and _has_what_it_needs(tag, previous, scheme.before)
+
+
+def _has_what_it_needs(tag: str, neighbour: str, needs: Mapping[str, str]) -> bool:
+    letter, entity_type = split_tag(tag)
+    if letter not in needs:
+        return True
+    neighbour_letter, neighbour_type = split_tag(neighbour)
+    return neighbour_letter != "" and neighbour_letter in needs[letter] and neighbour_type == entity_type
+
+
+def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
+    """What is wrong with a sentence's tags, and how lenient reading takes it.
+
+    Yields:
+        Position of the tag and a message without the place; in order of positions, at most two for a position.
+    """
+    scheme = get_scheme(scheme)
+    tags = _tags(tagged)
+    for position, tag in enumerate(tags):
+        if not is_tag(tag, scheme):
+            letters = ", ".join(scheme.letters)
+            yield (
+                position,
+                f"{tag!r} is no {scheme.name} tag: expected O, or one of {letters} with a type as in "
+                + (f"{scheme.single}-PER"),
+            )
+            continue
+        previous = tags[position - 1] if position else OUTSIDE
+        following = tags[position + 1] if position + 1 < len(tags) else OUTSIDE
+        if not _has_what_it_needs(tag, previous, scheme.before):
+            neighbour = f"after {previous}" if position else "at the start of the sentence"
+            yield position, _describe(tag, neighbour, scheme, "before") + "read as the first token of an entity"
+        if not _has_what_it_needs(tag, following, scheme.after):
+            neighbour = f"before {following}" if position + 1 < len(tags) else "at the end of the sentence"
+            yield position, _describe(tag, neighbour, scheme, "after") + "read as the last token of its entity"
+
+
+def _describe(tag: str, neighbour: str, scheme: Scheme, side: str) -> str:
+    letter, entity_type = split_tag(tag)
+    needed = " or ".join(join_tag(each, entity_type) for each in (getattr(scheme, side))[letter])
+    return f"{tag} {neighbour}: {scheme.name} expects {needed} {side} it; "
+
+
+def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) -> list[Span]:
+    """The entities of a tagged sentence, in order.
+
+    Lenient reading takes chunks as the conlleval script does: an entity begins at a letter that says so, after the end
+    of another, after `O`, or where the type changes. On well-formed tags strict and lenient reading agree.
+
+    Args:
+        tagged: Tags of one sentence.
+        scheme: How they are written.
+        strict: Refuse ill-formed tags instead of reading them leniently.
+
+    Raises:
+        TagSchemeError: Ill-formed tags if `strict`; tags that the scheme does not know in either case.
+    """
+    scheme = get_scheme(scheme)
+    tags = _tags(tagged)
+    for position, message in problems(tagged, scheme):
+        if strict or not is_tag(tags[position], scheme):
+            where = tagged.where(position) if isinstance(tagged, Sentence) else f"token {position}"
+            raise TagSchemeError(f"{where}: {message if not strict else message.split('; read as')[0]}")
+    return _chunks(tags)
+
+
+def _chunks(tags: Sequence[str]) -> list[Span]:
+    spans = []
+    start, open_type = -1, None  # open_type is None where no entity is open: after O and after an ending letter
+    for position, tag in enumerate(tags):
+        letter, entity_type = split_tag(tag)
+        if start >= 0 and (letter == OUTSIDE or letter in BEGINS or entity_type != open_type):
+            spans.append(Span(start, position, open_type or ""))
+            start = -1
+        if letter == OUTSIDE:
+            continue
+        if start < 0:
+            start, open_type = position, entity_type
+        if letter in ENDS:
+            spans.append(Span(start, position + 1, entity_type))
+            start = -1
+    if start >= 0:
+        spans.append(Span(start, len(tags), open_type or ""))
+    return spans
+
+
+def spans_to_tags(spans: Sequence[Span], length: int, scheme: str | Scheme) -> list[str]:
+    """The tags of a sentence with these entities.
+
+    Args:
+        spans: Entities in any order, no two sharing a token.
+        length: Tokens of the sentence.
+        scheme: How to write them.
+
+    Raises:
+        TagSchemeError: A span is empty, leaves the sentence or overlaps another.
+    """
+    scheme = get_scheme(scheme)
+    ordered = sorted(spans)
+    tags = [OUTSIDE] * length
+    for index, span in enumerate(ordered):
+        _check_span(span, ordered[index - 1] if index else None, length)
+        before = index > 0 and (ordered[index - 1].end, ordered[index - 1].type) == (span.start, span.type)
+        after = index + 1 < len(ordered) and (ordered[index + 1].start, ordered[index + 1].type) == (
+            span.end,
+            span.type,
+        )
+        for offset, letter in enumerate(_letters(span.end - span.start, scheme, before=before, after=after)):
+            tags[span.start + offset] = join_tag(letter, span.type)
+    return tags
+
+
+def _check_span(span: Span, previous: Span | None, length: int) -> None:
+    if not 0 <= span.start < span.end <= length:
+        raise TagSchemeError(f"{span} is empty or leaves its sentence of {length} tokens")
+    if previous is not None and previous.end > span.start:
+        raise TagSchemeError(f"{span} overlaps {previous}; a tag scheme holds one entity a token")
+
+
+def _letters(length: int, scheme: Scheme, *, before: bool, after: bool) -> list[str]:
+    """Letters of an entity; `before` and `after` say whether it touches one of its own type there."""
+    if length == 1:
+        letters = [scheme.single]
+    else:
+        letters = [scheme.first, *scheme.inside * (length - 2), scheme.last]
+    if before and scheme.touching_first:
+        letters[0] = scheme.touching_first
+    if after and scheme.touching_last:
+        letters[-1] = scheme.touching_last
+    return letters
+
+
+def convert(tagged: Tagged, source: str | Scheme, target: str | Scheme, *, strict: bool = True) -> list[str]:
+    """The same entities in another scheme.
+
+    Raises:
+        TagSchemeError: As `tags_to_spans`.
+    """
+    spans = tags_to_spans(tagged, source, strict=strict)
+    return spans_to_tags(spans, len(_tags(tagged)), target)
+
+
+def allowed_transitions(tags: Sequence[str] | Mapping[int, str], scheme: str | Scheme) -> list[tuple[int, int]]:
+    """Which tag may follow which, for a CRF with K tags.
+
+    Args:
+        tags: The K tags by id, as a list or as a vocabulary's mapping from 0 to K - 1.
+        scheme: Their scheme.
+
+    Returns:
+        Pairs (from, to) of ids, sorted; K stands for the start of the sentence and K + 1 for its end, as in AllenNLP.
+        (AllenNLP forbids `O` in BMES; here BMES data may have it.)
+
+    Raises:
+        TagSchemeError: A tag does not belong to the scheme, or the ids are not 0 to K - 1.
+    """
+    scheme = get_scheme(scheme)
+    size = len(tags)
+    by_id = dict(tags) if isinstance(tags, Mapping) else dict(enumerate(tags))
+    if sorted(by_id) != list(range(size)):
+        raise TagSchemeError(f"tag ids must be 0 to {size - 1}, received {sorted(by_id)}")
+    for index, tag in sorted(by_id.items()):
+        if not is_tag(tag, scheme):
+            raise TagSchemeError(f"tag {index} of the vocabulary, {tag!r}, is no {scheme.name} tag")
+    sources = [(index, by_id[index]) for index in range(size)]
+    pairs = [(i, j) for i, left in sources for j, right in sources if may_follow(left, right, scheme)]
+    pairs += [(i, size + 1) for i, left in sources if may_follow(left, OUTSIDE, scheme)]
+    pairs += [(size, j) for j, right in sources if may_follow(OUTSIDE, right, scheme)]
+    return sorted(pairs)
+
+
+def _tags(tagged: Tagged) -> Sequence[str]:
+    if not isinstance(tagged, Sentence):
+        return tagged
+    if tagged.tags is None:
+        raise TagSchemeError(f"{tagged.where()}: the sentence has no tags")
+    return tagged.tags
