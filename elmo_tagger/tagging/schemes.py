@@ -161,21 +161,23 @@ def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
     tags = _tags(tagged)
     for position, tag in enumerate(tags):
         if not is_tag(tag, scheme):
-            letters = ", ".join(scheme.letters)
-            yield (
-                position,
-                f"{tag!r} is no {scheme.name} tag: expected O, or one of {letters} with a type as in "
-                + (f"{scheme.single}-PER"),
-            )
+            expected = f"O, or one of {', '.join(scheme.letters)} with a type as in {join_tag(scheme.single, 'PER')}"
+            yield position, f"{tag!r} is no {scheme.name} tag: expected {expected}"
             continue
         previous = tags[position - 1] if position else OUTSIDE
         following = tags[position + 1] if position + 1 < len(tags) else OUTSIDE
         if not _has_what_it_needs(tag, previous, scheme.before):
             neighbour = f"after {previous}" if position else "at the start of the sentence"
-            yield position, _describe(tag, neighbour, scheme, "before") + "read as the first token of an entity"
+            yield (
+                position,
+                _describe(tag, neighbour, scheme, "before") + "leniently read as the first token of an entity",
+            )
         if not _has_what_it_needs(tag, following, scheme.after):
             neighbour = f"before {following}" if position + 1 < len(tags) else "at the end of the sentence"
-            yield position, _describe(tag, neighbour, scheme, "after") + "read as the last token of its entity"
+            yield (
+                position,
+                _describe(tag, neighbour, scheme, "after") + "leniently read as the last token of its entity",
+            )
 
 
 def _describe(tag: str, neighbour: str, scheme: Scheme, side: str) -> str:
@@ -203,7 +205,7 @@ def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) 
     for position, message in problems(tagged, scheme):
         if strict or not is_tag(tags[position], scheme):
             where = tagged.where(position) if isinstance(tagged, Sentence) else f"token {position}"
-            raise TagSchemeError(f"{where}: {message if not strict else message.split('; read as')[0]}")
+            raise TagSchemeError(f"{where}: {message}")
     return _chunks(tags)
 
 
