@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from seqeval.metrics import classification_report
+from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2, Tokens
+
+from elmo_tagger.tagging.readings import conlleval_spans, strict_spans
+from elmo_tagger.tagging.scoring import EntityCounts, Score, count_conlleval, count_strict
+from elmo_tagger.text.sentence import Span
+from tests.reference import conlleval
+
+SCHEMES = {
+    "IOB1": (IOB1, "BI"),
+    "IOB2": (IOB2, "BI"),
+    "IOE2": (IOE2, "IE"),
+    "IOBES": (IOBES, "BIES"),
+    "BILOU": (BILOU, "BILU"),
+}
+
+
+def tag_of(prefixes: str) -> st.SearchStrategy[str]:
+    return st.one_of(st.just("O"), st.builds("{}-{}".format, st.sampled_from(prefixes), st.sampled_from(["A", "B-C"])))
+
+
+def tagged_pairs(prefixes: str) -> st.SearchStrategy[list[list[tuple[str, str]]]]:
+    """Sentences of (gold, predicted) tags, mostly ill-formed."""
+    return st.lists(st.lists(st.tuples(tag_of(prefixes), tag_of(prefixes)), max_size=9), min_size=1, max_size=4)
+
+
+def columns(pairs: list[list[tuple[str, str]]]) -> tuple[list[list[str]], list[list[str]]]:
+    return [[g for g, _ in sentence] for sentence in pairs], [[p for _, p in sentence] for sentence in pairs]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_strict_spans_are_seqevals(scheme: str, data: st.DataObject) -> None:
+    peer, prefixes = SCHEMES[scheme]
+    tags = data.draw(st.lists(tag_of(prefixes), max_size=12))
+    expected = [Span(e.start, e.end, e.tag) for e in Tokens(tags, scheme=peer, sent_id=0).entities]
+    assert strict_spans(tags, scheme) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(tags=st.lists(tag_of("BIES"), max_size=12))
+def test_conlleval_spans_are_seqevals_default(tags: list[str]) -> None:
+    expected = [Span(start, end + 1, entity_type) for entity_type, start, end in get_entities(tags)]
+    assert conlleval_spans(tags) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(pairs=tagged_pairs("BIESLU"))
+def test_conlleval_counts_are_the_reference_scripts(pairs: list[list[tuple[str, str]]]) -> None:
+    gold, predicted = columns(pairs)
+    counts = count_conlleval(gold, predicted)
+    assert {t: tuple(c) for t, c in counts.state().items()} == conlleval.count(gold, predicted)
+
+
+@pytest.mark.parametrize("mode", ["strict", "conlleval"])
+@settings(max_examples=60, deadline=None)
+@given(pairs=tagged_pairs("BIES").filter(any))
+def test_scores_are_seqevals(mode: str, pairs: list[list[tuple[str, str]]]) -> None:
+    gold, predicted = columns(pairs)
+    if mode == "strict":
+        counts = count_strict(gold, predicted, "IOBES")
+        options = {"mode": "strict", "scheme": IOBES}
+    else:
+        counts = count_conlleval(gold, predicted)
+        options = {}
+    assume(counts.types())  # seqeval divides by zero when there is no entity on either side
+    report = classification_report(gold, predicted, output_dict=True, zero_division=0, **options)
+    for name in counts.types():
+        ours = counts[name]
+        theirs = report[name]
+        assert [ours.precision, ours.recall, ours.f1, ours.gold] == [
+            theirs[key] for key in ("precision", "recall", "f1-score", "support")
+        ]
+    micro, macro = counts.micro(), counts.macro()
+    assert [micro.precision, micro.recall, micro.f1] == pytest.approx(list(report["micro avg"].values())[:3])
+    assert list(macro) == pytest.approx(list(report["macro avg"].values())[:3])
+
+
+# Case by case, the rules on which F1 tables have differed. conlleval reading first, then the strict one.
+CASES = [
+    ("I after O begins a chunk", "O I-A I-A O", "IOB2", [(1, 3, "A")], []),
+    ("I at the start of a sentence", "I-A O", "IOB2", [(0, 1, "A")], []),
+    ("I of another type after B", "B-A I-B", "IOB2", [(0, 1, "A"), (1, 2, "B")], [(0, 1, "A")]),
+    ("I of another type after I", "B-A I-A I-B", "IOB2", [(0, 2, "A"), (2, 3, "B")], [(0, 2, "A")]),
+    ("B after I of the same type", "B-A I-A B-A", "IOB2", [(0, 2, "A"), (2, 3, "A")], [(0, 2, "A"), (2, 3, "A")]),
+    ("B after B of the same type", "B-A B-A", "IOB2", [(0, 1, "A"), (1, 2, "A")], [(0, 1, "A"), (1, 2, "A")]),
+    ("chunk that ends the sentence", "O B-A I-A", "IOB2", [(1, 3, "A")], [(1, 3, "A")]),
+    ("IOB1: types that touch", "I-A I-B", "IOB1", [(0, 1, "A"), (1, 2, "B")], [(0, 1, "A"), (1, 2, "B")]),
+    ("IOB1: B parts neighbours", "I-A I-A B-A I-A", "IOB1", [(0, 2, "A"), (2, 4, "A")], [(0, 2, "A"), (2, 4, "A")]),
+    ("IOB1: B after O", "O B-A I-A", "IOB1", [(1, 3, "A")], [(2, 3, "A")]),
+    ("IOBES: no end", "B-A I-A O", "IOBES", [(0, 2, "A")], []),
+    ("IOBES: no beginning", "I-A E-A", "IOBES", [(0, 2, "A")], []),
+    ("IOBES: lone E", "O E-A O", "IOBES", [(1, 2, "A")], []),
+    ("IOBES: I after E", "B-A E-A I-A", "IOBES", [(0, 2, "A"), (2, 3, "A")], [(0, 2, "A")]),
+    ("IOBES: S after S", "S-A S-A", "IOBES", [(0, 1, "A"), (1, 2, "A")], [(0, 1, "A"), (1, 2, "A")]),
+    ("IOBES: S inside", "B-A S-A E-A", "IOBES", [(0, 1, "A"), (1, 2, "A"), (2, 3, "A")], [(1, 2, "A")]),
+    ("IOBES: E then B", "B-A E-A B-A E-A", "IOBES", [(0, 2, "A"), (2, 4, "A")], [(0, 2, "A"), (2, 4, "A")]),
+    ("BILOU: U then L", "U-A L-A", "BILOU", [(0, 1, "A"), (1, 2, "A")], [(0, 1, "A")]),
+    ("IOE2: E parts neighbours", "I-A E-A E-A", "IOE2", [(0, 2, "A"), (2, 3, "A")], [(0, 2, "A"), (2, 3, "A")]),
+    ("IOE2: no end", "I-A I-A O", "IOE2", [(0, 2, "A")], []),
+    ("a type with a hyphen", "B-A-B I-A-B", "IOB2", [(0, 2, "A-B")], [(0, 2, "A-B")]),
+    ("no type", "B I O", "IOB2", [(0, 2, "_")], [(0, 2, "_")]),
+    ("nothing", "O O", "IOB2", [], []),
+]
+
+
+@pytest.mark.parametrize(("tags", "scheme", "loose", "strict"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_each_rule(tags: str, scheme: str, loose: list[Span], strict: list[Span]) -> None:
+    assert conlleval_spans(tags.split()) == loose
+    assert strict_spans(tags.split(), scheme) == strict
+    names = [span[2].replace("_", "") for span in loose]
+    expected = {name: (names.count(name),) * 3 for name in names}
+    assert conlleval.count([tags.split()], [tags.split()]) == expected
+
+
+def test_conllevals_published_example() -> None:
+    # Two chunks of three are right in both ways; the third is one token too long.
+    gold = ["B-NP I-NP B-VP B-NP I-NP O".split()]
+    predicted = ["B-NP I-NP B-VP B-NP I-NP I-NP".split()]
+    counts = count_conlleval(gold, predicted)
+    assert counts.micro() == Score(gold=3, predicted=3, correct=2)
+    assert (counts["NP"].f1, counts["VP"].f1) == (0.5, 1.0)
+
+
+def test_scheme_aliases() -> None:
+    assert strict_spans(["B-A"], "bio") == strict_spans(["B-A"], "IOB2")
+    assert strict_spans(["U-A"], "BIOUL") == [Span(0, 1, "A")]
+
+
+def test_counts_of_parts_add_up_to_counts_of_the_whole() -> None:
+    gold = [["B-A", "I-A", "O"], ["B-B"], ["O", "B-A"]]
+    predicted = [["B-A", "O", "O"], ["B-B"], ["B-C", "B-A"]]
+    whole = count_strict(gold, predicted, "IOB2")
+    assert whole.state() == {"A": [2, 2, 1], "B": [1, 1, 1], "C": [0, 1, 0]}
+    parts = [count_strict(gold[i : i + 1], predicted[i : i + 1], "IOB2") for i in range(3)]
+    sent = [EntityCounts(json.loads(json.dumps(part.state()))) for part in parts]
+    assert sent[0] + sent[1] + sent[2] == whole
+    assert parts[0].state() == {"A": [1, 1, 0]}, "adding leaves the summands as they were"
+
+
+def test_empty_counts() -> None:
+    counts = EntityCounts()
+    assert counts.micro() == Score(0, 0, 0)
+    assert (counts.micro().precision, counts.micro().recall, counts.micro().f1) == (0.0, 0.0, 0.0)
+    assert counts.macro() == (0.0, 0.0, 0.0)
+    assert counts["PER"] == Score(0, 0, 0)
+    assert counts.types() == [], "asking for a type does not invent it"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: strict_spans(["E-A"], "IOB2"), "tag 'E-A' at token 0: IOB2 has the prefixes B, I, O alone"),
+        (
+            lambda: strict_spans([], "IOBX"),
+            "no strict reading for scheme 'IOBX'; expected one of IOB1, IOB2, IOE2, IOBES, BILOU",
+        ),
+        (lambda: EntityCounts({"A": [1, 2]}), "counts of type 'A': expected gold, predicted, correct, got [1, 2]"),
+        (lambda: count_conlleval([["O"]], [["O", "O"]]), "sentence 0: 2 predicted tags, expected 1 as in gold"),
+        (lambda: count_conlleval([["O"], ["O"]], [["O"]]), "1 predicted sentences, but gold has more"),
+        (lambda: count_conlleval([["O"]], [["O"], ["O"]]), "more predicted sentences than gold has"),
+    ],
+)
+def test_messages(call, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  (the whole text is compared below)
+        call()
+    assert str(caught.value) == message
