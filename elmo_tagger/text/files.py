@@ -1,0 +1,125 @@
+"""Plain and compressed text files, as lines of bytes in and as bytes out."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+BOM = b"\xef\xbb\xbf"
+
+
+class DataError(ValueError):
+    """Text data that cannot be read or written.
+
+    The message is complete: place, what was found, what was expected.
+
+    Attributes:
+        path: The file; empty where there is none.
+        line: The line, counted from 1; 0 where the error concerns the file as a whole.
+    """
+
+    def __init__(self, message: str, *, path: str = "", line: int = 0):
+        super().__init__(message)
+        self.path = path
+        self.line = line
+
+
+def read_lines(path: str | Path) -> Iterator[bytes]:
+    r"""The lines of a file, each with its line feed; `.gz` and `.xz` are unpacked on the way.
+
+    Lines end at `\n` alone: Unicode has further line separators, and tokens of real corpora contain them.
+
+    Raises:
+        OSError: The file cannot be opened, or a compressed file is cut off or damaged.
+    """
+    with _open(path) as file:
+        try:
+            yield from file
+        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+            raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
+
+
+def read_text_lines(
+    path: str | Path, *, encoding: str = "utf-8", report: Callable[[DataError], None] | None = None
+) -> Iterator[tuple[int, str]]:
+    r"""The lines of a text file with their numbers, counted from 1; the byte order mark and line ends are taken off.
+
+    Args:
+        path: The file; `.gz` and `.xz` are unpacked.
+        encoding: Any encoding that writes a line feed as one byte.
+        report: Takes the errors of lines that are no text; their bad bytes are then replaced by U+FFFD. Without it the
+            first such error is raised.
+
+    Raises:
+        DataError: Bytes that are no text in this encoding; names the line and the byte's offset in the (unpacked) file.
+        OSError: The file cannot be opened or unpacked.
+    """
+    if "\n".encode(encoding) != b"\n":
+        raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
+    offset = 0
+    for number, raw in enumerate(read_lines(path), start=1):
+        line = raw[len(BOM) :] if number == 1 and raw.startswith(BOM) else raw
+        offset += len(raw) - len(line)
+        try:
+            text = line.decode(encoding)
+        except UnicodeDecodeError as error:
+            problem = _undecodable(error, path=str(path), number=number, offset=offset)
+            if report is None:
+                raise problem from None
+            report(problem)
+            text = line.decode(encoding, errors="replace")
+        offset += len(line)
+        yield number, text.removesuffix("\n").removesuffix("\r")
+
+
+def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: int) -> DataError:
+    line, at = error.object, error.start
+    hint = "; the file looks like UTF-16, convert it to UTF-8" if line[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+    return DataError(
+        f"{path}:{number}: invalid {error.encoding}: byte 0x{line[at]:02x} at offset {offset + at} of the file,"
+        f" byte {at + 1} of the line{hint}",
+        path=path,
+        line=number,
+    )
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write, compressed when it is named `.gz` or `.xz`, which takes its name only once it is complete.
+
+    An error while writing leaves what stood there before. Compressed bytes depend on the content alone (no time stamp).
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as raw, _packed(raw, path.suffix.lower()) as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _open(path: str | Path) -> IO[bytes]:
+    suffix = Path(path).suffix.lower()
+    if suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if suffix == ".xz":
+        return cast(IO[bytes], lzma.open(path, "rb"))
+    return Path(path).open("rb")
+
+
+@contextmanager
+def _packed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
+    if suffix == ".gz":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+            yield cast(BinaryIO, packed)
+    elif suffix == ".xz":
+        with lzma.open(raw, "wb") as packed_xz:
+            yield cast(BinaryIO, packed_xz)
+    else:
+        yield raw
