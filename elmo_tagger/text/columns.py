@@ -119,11 +119,8 @@ class _Rows:
 
     def _check_width(self, cells: list[str], number: int) -> None:
         if self.width:
-            advice = (
-                ""
-                if self.separator
-                else "; columns are split at spaces and tabs, separator='\\t' keeps spaces in a token"
-            )
+            more = self.separator is None and len(cells) > self.width
+            advice = " (tokens that contain spaces need separator='\\t')" if more else ""
             found = _columns(len(cells))
             raise self._error(number, f"{found}, expected {self.width} as in line {self.first_line}{advice}")
         for name, column in (("token", self.token_column), ("tag", self.tag_column)):
