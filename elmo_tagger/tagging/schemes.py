@@ -206,10 +206,21 @@ def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) 
         if strict or not is_tag(tags[position], scheme):
             where = tagged.where(position) if isinstance(tagged, Sentence) else f"token {position}"
             raise TagSchemeError(f"{where}: {message}")
-    return _chunks(tags)
+    return conlleval_spans(tags)
 
 
-def _chunks(tags: Sequence[str]) -> list[Span]:
+def conlleval_spans(tags: Sequence[str]) -> list[Span]:
+    """The chunks that the CoNLL shared tasks' `conlleval` sees, whatever the scheme and however ill-formed the tags.
+
+    A chunk is a run of tags other than `O`, cut where the type changes, before B and S, and after E and S. So an I
+    after `O`, at the start of a sentence or after another type begins a chunk. The script knows B, I and E; S (U, W)
+    is a chunk of one token and E (L) also ends its chunk before a B, as in seqeval's default mode.
+
+    Args:
+        tags: `(T,)` tags of one sentence.
+
+    Source: E. Tjong Kim Sang, conlleval (2004), its conditions for the start and the end of a chunk.
+    """
     spans = []
     start, open_type = -1, None  # open_type is None where no entity is open: after O and after an ending letter
     for position, tag in enumerate(tags):
