@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from elmo_tagger.tagging.readings import conlleval_spans, strict_spans
+from elmo_tagger.tagging.schemes import Scheme, conlleval_spans
+from elmo_tagger.tagging.strict import strict_spans
 from elmo_tagger.text.sentence import Span
 
 
@@ -121,7 +122,9 @@ class EntityCounts:
         return self._counts.setdefault(entity_type, [0, 0, 0])
 
 
-def count_strict(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], scheme: str) -> EntityCounts:
+def count_strict(
+    gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], scheme: str | Scheme
+) -> EntityCounts:
     """Strict counts of tagged sentences, equal to seqeval with `mode="strict"`.
 
     Args:
