@@ -1,0 +1,165 @@
+"""Mends, in AllenNLP 2.10.1, what current versions of torch broke, and makes `--recover` exact.
+
+Importing this module applies everything; each mend stands alone and says what it is for. What has to happen before
+AllenNLP is imported is in `elmo_tagger.startup`.
+"""
+
+import logging
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy
+import torch
+from allennlp.training.checkpointer import Checkpointer
+from allennlp.training.gradient_descent_trainer import GradientDescentTrainer
+from allennlp.training.learning_rate_schedulers import LearningRateScheduler
+from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
+    _PyTorchLearningRateSchedulerWithMetricsWrapper,
+)
+from allennlp.training.optimizers import Optimizer
+from allennlp.training.trainer import TrainerCheckpoint
+
+logger = logging.getLogger(__name__)
+
+
+@LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
+class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
+    """`reduce_on_plateau` for a torch whose `ReduceLROnPlateau` no longer takes `verbose`.
+
+    Args:
+        optimizer: Given by the trainer.
+        mode: `"min"` or `"max"`: which way the validation metric improves.
+        factor: What the learning rate is multiplied by.
+        patience: Epochs without improvement before that.
+        verbose: Accepted for old configs; the learning rate is in the logs anyway.
+        threshold_mode: `"rel"` or `"abs"`.
+        threshold: The smallest change that counts as an improvement.
+        cooldown: Epochs to wait after a reduction.
+        min_lr: Lower bound, one number or one for each parameter group.
+        eps: Reductions smaller than this are skipped.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: bool = False,
+        threshold_mode: str = "rel",
+        threshold: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: Union[float, List[float]] = 0,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(
+            torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer,
+                mode=mode,
+                factor=factor,
+                patience=patience,
+                threshold_mode=threshold_mode,
+                threshold=threshold,
+                cooldown=cooldown,
+                min_lr=min_lr,
+                eps=eps,
+            )
+        )
+
+
+def numpy_scalar_types() -> List[Any]:
+    """The types that a NumPy float64 scalar is pickled as, and no others."""
+    scalar = numpy.float64(0).__reduce__()[0]
+    return [scalar, numpy.dtype, type(numpy.dtype("float64"))]
+
+
+def allow_scheduler_states() -> None:
+    """Lets `--recover` read the learning rates of schedulers that compute them with NumPy, such as `cosine`.
+
+    torch.load unpickles nothing but tensors and plain Python by default (`weights_only=True`). That default stays; only
+    the types of a NumPy scalar are added to what it accepts.
+    """
+    torch.serialization.add_safe_globals(numpy_scalar_types())
+
+
+def keep_random_states_in_checkpoints() -> None:
+    """Saves torch's random states with each checkpoint and restores them with it.
+
+    AllenNLP replays the data loader of the epochs before a checkpoint, so Python's generator arrives where it was, but
+    dropout masks are drawn from torch's, which it neither replays nor saves.
+    """
+    save = GradientDescentTrainer.get_checkpoint_state
+    restore = GradientDescentTrainer._maybe_restore_checkpoint
+    load = Checkpointer.load_checkpoint
+    if getattr(save, "keeps_random_states", False):
+        return
+
+    def get_checkpoint_state(self: GradientDescentTrainer) -> Optional[TrainerCheckpoint]:
+        state = save(self)
+        if state is not None:
+            state.trainer_state["random_states"] = _random_states()
+        return state
+
+    def load_checkpoint(self: Checkpointer) -> Optional[TrainerCheckpoint]:
+        state = load(self)
+        self.random_states = None if state is None else state.trainer_state.get("random_states")
+        return state
+
+    def _maybe_restore_checkpoint(self: GradientDescentTrainer) -> None:
+        restore(self)
+        states = getattr(self._checkpointer, "random_states", None)
+        if states is not None:
+            _set_random_states(states)
+
+    get_checkpoint_state.keeps_random_states = True  # type: ignore[attr-defined]
+    GradientDescentTrainer.get_checkpoint_state = get_checkpoint_state
+    GradientDescentTrainer._maybe_restore_checkpoint = _maybe_restore_checkpoint
+    Checkpointer.load_checkpoint = load_checkpoint
+
+
+def _random_states() -> Dict[str, Any]:
+    states: Dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def _set_random_states(states: Dict[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"].cpu())
+    if len(states.get("cuda", [])) == torch.cuda.device_count() and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+
+
+def skip_torn_checkpoints() -> None:
+    """Makes `--recover` go back to the last whole checkpoint when the process died while it wrote one.
+
+    A torch checkpoint is a zip file whose directory comes last, so a torn one is not a zip file. AllenNLP would fail on
+    it, and would not overwrite it either.
+    """
+    find_all = Checkpointer._find_all_checkpoints
+    if getattr(find_all, "skips_torn", False):
+        return
+
+    def _find_all_checkpoints(self: Checkpointer) -> Any:
+        checkpoints = find_all(self)
+        for checkpoint in sorted(checkpoints):
+            torn = _torn_files(self, checkpoint)
+            if torn:
+                logger.warning("Checkpoint %s is incomplete and is removed: %s", checkpoint, ", ".join(torn))
+                self._remove_checkpoint(*checkpoint)
+                checkpoints.discard(checkpoint)
+        return checkpoints
+
+    _find_all_checkpoints.skips_torn = True  # type: ignore[attr-defined]
+    Checkpointer._find_all_checkpoints = _find_all_checkpoints
+
+
+def _torn_files(checkpointer: Checkpointer, checkpoint: Tuple[int, int]) -> List[str]:
+    files = [checkpointer._model_state_path(*checkpoint), checkpointer._training_state_path(*checkpoint)]
+    return [file for file in files if not (Path(file).is_file() and zipfile.is_zipfile(file))]
+
+
+allow_scheduler_states()
+keep_random_states_in_checkpoints()
+skip_torn_checkpoints()

@@ -1,0 +1,83 @@
+"""What must happen before AllenNLP is imported, whoever imports it.
+
+The `allennlp` command imports `allennlp_models` before it looks for plugins, and that import asks NLTK for downloads and
+prints deprecation warnings of libraries that AllenNLP's pins keep old. A plugin comes too late to stop either. So the
+wheel installs `elmo_tagger_startup.pth`, through which Python calls `install` when it starts. It costs a millisecond:
+it puts one finder on `sys.meta_path`, which acts when the module in question is imported and leaves all else alone.
+(The classes below do not inherit from `importlib.abc`, whose import alone would take 15 ms of every start of Python.)
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+NLTK_DOWNLOADER = "allennlp_models.rc.tools.narrativeqa"
+"""Downloads two NLTK corpora when it is imported; only the evaluation of NarrativeQA needs them."""
+
+KNOWN_WARNINGS: tuple[tuple[str, type[Warning], str], ...] = (
+    # (start of the message, category, why it is harmless)
+    ("pkg_resources is deprecated", UserWarning, "py-rouge; setuptools is held below 81"),
+    ("Deprecated call to `pkg_resources", DeprecationWarning, "py-rouge"),
+    ("invalid escape sequence", SyntaxWarning, "docstrings of AllenNLP and its models"),
+    ("invalid escape sequence", DeprecationWarning, "the same before Python 3.12"),
+    ("`torch.cuda.amp.", FutureWarning, "AllenNLP and FairScale; the old names still work"),
+)
+
+
+def install() -> None:
+    """Puts the finder on `sys.meta_path`, once."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def silence_known_warnings() -> None:
+    """Filters `KNOWN_WARNINGS`; what the user's own filters say (`-W`, PYTHONWARNINGS) keeps precedence."""
+    if sys.warnoptions:
+        return
+    for message, category, _reason in KNOWN_WARNINGS:
+        warnings.filterwarnings("ignore", message=message, category=category)
+
+
+class _Finder:
+    """Finds nothing itself; watches for two names and passes on what the other finders find."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "allennlp":
+            silence_known_warnings()
+        elif fullname == NLTK_DOWNLOADER:
+            spec = PathFinder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _WithoutDownloads(spec.loader)  # type: ignore[assignment]
+            return spec
+        return None
+
+
+class _WithoutDownloads:
+    """Executes a module while `nltk.download` does nothing."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        import nltk
+
+        download = nltk.download
+        nltk.download = lambda *_args, **_kwargs: False
+        try:
+            self._loader.exec_module(module)
+        finally:
+            nltk.download = download
