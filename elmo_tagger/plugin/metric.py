@@ -1,0 +1,103 @@
+"""`entity_f1`: entity precision, recall and F1, in strict and in conlleval's counting."""
+
+from typing import Dict, Optional
+
+import numpy as np
+import torch
+from allennlp.common.util import is_distributed
+from allennlp.data.vocabulary import Vocabulary
+from allennlp.training.metrics.metric import Metric
+
+from elmo_tagger.tagging.scoring import EntityCounts
+from elmo_tagger.tagging.span_arrays import PADDING, TagTable, count_matches
+
+
+@Metric.register("entity_f1")
+class EntityF1(Metric):
+    """Counts entities after each batch and derives the scores when asked.
+
+    `f1-measure-overall` and the scores of each type are strict (those of seqeval with `mode="strict"`); the overall
+    scores in conlleval's counting stand beside them. The two differ on ill-formed tags only.
+
+    Args:
+        vocabulary: Holds the tags.
+        tag_namespace: Where.
+        label_encoding: The tags' scheme. None reads all tags as conlleval does.
+        per_type: Whether `get_metric` also gives each type's scores; only when it resets, to keep progress bars short.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        tag_namespace: str = "labels",
+        label_encoding: Optional[str] = None,
+        per_type: bool = True,
+    ) -> None:
+        names = vocabulary.get_index_to_token_vocabulary(tag_namespace)
+        self._table = TagTable([names[index] for index in range(len(names))], label_encoding)
+        self._per_type = per_type
+        self.reset()
+
+    def __call__(
+        self,
+        predictions: torch.Tensor,
+        gold_labels: torch.Tensor,
+        mask: Optional[torch.BoolTensor] = None,
+    ) -> None:
+        """Counts a batch.
+
+        Args:
+            predictions: `(B, T)` tag ids, or `(B, T, K)` scores of which the highest counts.
+            gold_labels: `(B, T)` tag ids.
+            mask: `(B, T)` bool; all tokens count without it.
+        """
+        if predictions.dim() == gold_labels.dim() + 1:
+            predictions = predictions.argmax(-1)
+        pair = torch.stack((gold_labels, predictions))
+        if mask is not None:
+            pair = pair.masked_fill(~mask, PADDING)
+        # The one copy from the device.
+        gold, predicted = pair.to("cpu", torch.int64).numpy()
+        types = len(self._table.types)
+        table = self._table
+        self._counts[0] += count_matches(table.strict_spans(gold), table.strict_spans(predicted), types)
+        self._counts[1] += count_matches(table.conlleval_spans(gold), table.conlleval_spans(predicted), types)
+        tokens = gold != PADDING
+        self._tokens += [np.count_nonzero(tokens & (gold == predicted)), np.count_nonzero(tokens)]
+
+    def get_metric(self, reset: bool = False) -> Dict[str, float]:
+        """The scores so far; summed over processes when `reset`, which every process must then call.
+
+        Returns:
+            `accuracy` (fraction of tokens), `precision-overall`, `recall-overall`, `f1-measure-overall`,
+            `conlleval-f1-overall`; with `reset` and `per_type` also `precision-TYPE`, `recall-TYPE`, `f1-measure-TYPE`.
+        """
+        counts, tokens = self._counts, self._tokens
+        if reset and is_distributed():
+            counts, tokens = _summed(counts), _summed(tokens)
+        strict, loose = (EntityCounts(dict(zip(self._table.types, side.tolist(), strict=True))) for side in counts)
+        scores = {"overall": strict.micro()}
+        if reset and self._per_type:
+            scores.update({name: strict[name] for name in strict.types()})
+        metrics = {"accuracy": float(tokens[0] / max(tokens[1], 1))}
+        for name, score in scores.items():
+            metrics[f"precision-{name}"] = score.precision
+            metrics[f"recall-{name}"] = score.recall
+            metrics[f"f1-measure-{name}"] = score.f1
+        metrics["conlleval-f1-overall"] = loose.micro().f1
+        if reset:
+            self.reset()
+        return metrics
+
+    def reset(self) -> None:
+        """Forgets all counts."""
+        self._counts = np.zeros((2, len(self._table.types), 3), dtype=np.int64)
+        self._tokens = np.zeros(2, dtype=np.int64)
+
+
+def _summed(counts: np.ndarray) -> np.ndarray:
+    """The sum over processes."""
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    total = torch.from_numpy(counts).to(device)
+    torch.distributed.all_reduce(total)
+    return total.cpu().numpy()

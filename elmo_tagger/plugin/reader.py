@@ -1,0 +1,113 @@
+"""`conll_columns`: instances from column files, and from the words of a raw text."""
+
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+from allennlp.common.file_utils import cached_path
+from allennlp.data.dataset_readers.dataset_reader import DatasetReader
+from allennlp.data.fields import Field, MetadataField, SequenceLabelField, TextField
+from allennlp.data.instance import Instance
+from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
+from allennlp.data.tokenizers import Token
+
+from elmo_tagger.tagging.detection import detect_scheme
+from elmo_tagger.tagging.schemes import convert, get_scheme
+from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
+from elmo_tagger.text.sentence import Sentence
+
+
+@DatasetReader.register("conll_columns")
+class ConllColumnsReader(DatasetReader):
+    """Reads any column file with one token a line and sentences separated by blank lines.
+
+    Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a dict with `words`, `document`
+    (index of the document in its file), `path` and `line` (of the first token).
+
+    Args:
+        token_indexers: As everywhere in AllenNLP; by default a single id for each token.
+        token_column: The column of the tokens, counted from 0, or from the end if negative.
+        tag_column: The column of the tags, counted likewise; null for files without tags.
+        separator: What stands between columns; any run of spaces and tabs by default.
+        comment_prefix: Lines that begin so are skipped; none by default, since tokens may begin with `#`.
+        document_marker: A line with this in a column begins a document.
+        coding_scheme: The tag scheme of the instances, such as `"BIOUL"`; by default the one of the file.
+        source_scheme: The tag scheme of the file; by default detected from all of its tags.
+        strict: Refuse ill-formed tags, naming file and line. False reads them as conlleval does.
+        label_namespace: Vocabulary namespace of the tags.
+        max_instances: Read no more sentences than this.
+    """
+
+    def __init__(
+        self,
+        token_indexers: Optional[Dict[str, TokenIndexer]] = None,
+        token_column: int = 0,
+        tag_column: Optional[int] = -1,
+        separator: Optional[str] = None,
+        comment_prefix: Optional[str] = None,
+        document_marker: Optional[str] = DOCUMENT_MARKER,
+        coding_scheme: Optional[str] = None,
+        source_scheme: Optional[str] = None,
+        strict: bool = True,
+        label_namespace: str = "labels",
+        max_instances: Optional[int] = None,
+    ) -> None:
+        super().__init__(
+            max_instances=max_instances, manual_distributed_sharding=True, manual_multiprocess_sharding=True
+        )
+        self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
+        self._columns: Dict[str, Any] = {
+            "token_column": token_column,
+            "tag_column": tag_column,
+            "separator": separator,
+            "comment_prefix": comment_prefix,
+            "document_marker": document_marker,
+        }
+        self._coding_scheme = get_scheme(coding_scheme).name if coding_scheme else None
+        self._source_scheme = get_scheme(source_scheme).name if source_scheme else None
+        self._strict = strict
+        self._label_namespace = label_namespace
+
+    def _read(self, file_path: str) -> Iterator[Instance]:
+        sentences = list(read_columns(cached_path(file_path), **self._columns))
+        scheme = self._scheme_of(sentences)
+        for sentence in self.shard_iterable(sentences):
+            tags = sentence.tags
+            if tags is not None and scheme is not None:
+                tags = convert(sentence, scheme, self._coding_scheme or scheme, strict=self._strict)
+            yield self.text_to_instance(
+                sentence.tokens,
+                tags,
+                {"document": sentence.document, "path": file_path, "line": sentence.lines[0]},
+            )
+
+    def _scheme_of(self, sentences: List[Sentence]) -> Optional[str]:
+        """The scheme of a file, detected from all of its sentences whatever share this process reads."""
+        if self._columns["tag_column"] is None:
+            return None
+        return self._source_scheme or detect_scheme(sentences, strict=self._strict)
+
+    def text_to_instance(  # type: ignore[override]
+        self,
+        words: Iterable[str],
+        tags: Optional[List[str]] = None,
+        metadata: Optional[Dict[str, Any]] = None,
+    ) -> Instance:
+        """An instance of one sentence.
+
+        Args:
+            words: The words.
+            tags: As many tags, in the coding scheme.
+            metadata: Further entries for the `metadata` field.
+        """
+        words = list(words)
+        text = TextField([Token(word) for word in words])
+        fields: Dict[str, Field] = {
+            "tokens": text,
+            "metadata": MetadataField({"words": words, **(metadata or {})}),
+        }
+        if tags is not None:
+            fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)
+        return Instance(fields)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Attaches the indexers; AllenNLP calls it in the process that indexes."""
+        instance["tokens"].token_indexers = self._token_indexers  # type: ignore[attr-defined]
