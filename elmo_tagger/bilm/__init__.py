@@ -1,1 +1,28 @@
-"""Engine 1, the biLM: options -> weights -> character ids -> character CNN -> LSTM layers -> mix."""
+"""The language model: from character ids to one tensor of vectors a layer.
+
+`options` and `weights` read and write a biLM, `characters` turns words into ids; then, in the order of computation,
+`distinct` -> `char_cnn` -> `packing` -> `lstm` in a `stack` -> `mixing`; `model` puts them together.
+"""
+
+from elmo_tagger.bilm.char_cnn import CharacterCnn
+from elmo_tagger.bilm.characters import boundary_ids, encode_sentences, encode_words
+from elmo_tagger.bilm.mixing import LAYER_NORMS, ScalarMix
+from elmo_tagger.bilm.model import Bilm, BilmOutput
+from elmo_tagger.bilm.options import CharCnnOptions, LstmOptions, Options, OptionsError
+from elmo_tagger.bilm.weights import WeightsError
+
+__all__ = [
+    "LAYER_NORMS",
+    "Bilm",
+    "BilmOutput",
+    "CharCnnOptions",
+    "CharacterCnn",
+    "LstmOptions",
+    "Options",
+    "OptionsError",
+    "ScalarMix",
+    "WeightsError",
+    "boundary_ids",
+    "encode_sentences",
+    "encode_words",
+]

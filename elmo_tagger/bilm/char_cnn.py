@@ -1,0 +1,155 @@
+"""The character CNN: one vector for each word, from its characters alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elmo_tagger.bilm.characters import FILLING, LARGEST_ID
+from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
+
+# Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
+_VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
+
+
+class CharacterCnn(nn.Module):
+    """Character vectors -> convolutions, largest over the word -> highway layers -> projection.
+
+    The parameters have bilm-tf's names and shapes, except that bilm-tf knows no id 0 (see `characters`).
+
+    Source: https://github.com/allenai/bilm-tf, bilm/model.py, _build_word_char_embeddings.
+    """
+
+    def __init__(self, options: CharCnnOptions, *, projection_dim: int) -> None:
+        super().__init__()
+        self.options = options
+        self.char_embed = nn.Parameter(torch.empty(CHARACTERS, options.embedding_dim))
+        self.convolutions = nn.ModuleList(
+            _Convolution(options.embedding_dim, width=width, count=count) for width, count in options.filters
+        )
+        self.highways = nn.ModuleList(_Highway(options.n_filters) for _ in range(options.n_highway))
+        self.W_proj = nn.Parameter(torch.empty(options.n_filters, projection_dim))
+        self.b_proj = nn.Parameter(torch.empty(projection_dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the start of a training, scaled as in bilm-tf."""
+        nn.init.uniform_(self.char_embed, -1.0, 1.0)
+        nn.init.normal_(self.W_proj, std=1.0 / math.sqrt(self.options.n_filters))
+        nn.init.zeros_(self.b_proj)
+
+    def forward(self, character_ids: Tensor, *, max_words: int | None = None) -> Tensor:
+        """Embed words.
+
+        Args:
+            character_ids: (W, C) integers, 1-261, and 0 which has a zero vector.
+            max_words: Words of one pass; memory is bounded by it.
+
+        Returns:
+            (W, P).
+
+        Raises:
+            ValueError: The ids have another C than the options, or an id is out of range.
+        """
+        self._check(character_ids)
+        if len(character_ids) == 0:
+            return self.char_embed.new_zeros(0, self.W_proj.shape[1])
+        # Similar lengths go together, so that a pass computes few windows behind the end of its words.
+        lengths, order = _lengths(character_ids).sort(descending=True)
+        character_ids = character_ids[order].long()
+        table = F.pad(self.char_embed, (0, 0, 1, 0))
+        size = min(self._words_per_pass(), max_words or len(order))
+        passes = [
+            self._embed(table[chunk[:, : self._columns(int(length[0]))]])
+            for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
+        ]
+        return torch.cat(passes)[order.argsort()]
+
+    def _check(self, character_ids: Tensor) -> None:
+        columns = self.options.max_characters_per_token
+        if character_ids.dim() != 2 or character_ids.shape[1] != columns:
+            raise ValueError(
+                f"expected character ids of shape (words, {columns}), as max_characters_per_token of the options says, "
+                f"received {tuple(character_ids.shape)}"
+            )
+        if character_ids.numel():
+            low, high = (int(bound) for bound in torch.aminmax(character_ids))
+            if low < 0 or high > LARGEST_ID:
+                raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
+
+    def _words_per_pass(self) -> int:
+        device = self.char_embed.device.type
+        values = _VALUES_PER_PASS.get(device, _VALUES_PER_PASS["other"])
+        return max(1, values // (self.options.max_characters_per_token * self.options.n_filters))
+
+    def _columns(self, longest: int) -> int:
+        """Characters that suffice for words of `longest` characters.
+
+        All windows that lie wholly in the filling have the same value; the widest filter needs one of them, and the
+        maximum over the word does not change with more.
+        """
+        widest = max(width for width, _ in self.options.filters)
+        return min(self.options.max_characters_per_token, longest + widest)
+
+    def _embed(self, characters: Tensor) -> Tensor:
+        # characters: (W, C', embedding_dim)
+        activation = torch.relu if self.options.activation == "relu" else torch.tanh
+        vectors = activation(torch.cat([convolution(characters) for convolution in self.convolutions], dim=-1))
+        for highway in self.highways:
+            vectors = highway(vectors)
+        return torch.addmm(self.b_proj, vectors, self.W_proj)
+
+
+class _Convolution(nn.Module):
+    """All filters of one width, and their largest value over the word."""
+
+    def __init__(self, embedding_dim: int, *, width: int, count: int) -> None:
+        super().__init__()
+        self.W_cnn = nn.Parameter(torch.empty(1, width, embedding_dim, count))
+        self.b_cnn = nn.Parameter(torch.empty(count))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.W_cnn, std=1.0 / math.sqrt(self.W_cnn.shape[1] * self.W_cnn.shape[2]))
+        nn.init.zeros_(self.b_cnn)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """Convolve and pool: (W, C, embedding_dim) -> (W, count)."""
+        width = self.W_cnn.shape[1]
+        windows = characters.shape[1] - width + 1
+        # As a matrix product over windows laid side by side: several times faster than a convolution of few channels.
+        side_by_side = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
+        # the bias is the same for all windows, so it can wait until after the maximum
+        return (side_by_side @ self.W_cnn.flatten(0, 2)).amax(dim=1) + self.b_cnn
+
+
+class _Highway(nn.Module):
+    """carry * relu(transform) + (1 - carry) * input; bilm-tf calls the gate "carry" though it opens the transform."""
+
+    def __init__(self, n_filters: int) -> None:
+        super().__init__()
+        self.W_carry = nn.Parameter(torch.empty(n_filters, n_filters))
+        self.b_carry = nn.Parameter(torch.empty(n_filters))
+        self.W_transform = nn.Parameter(torch.empty(n_filters, n_filters))
+        self.b_transform = nn.Parameter(torch.empty(n_filters))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for weight in (self.W_carry, self.W_transform):
+            nn.init.normal_(weight, std=1.0 / math.sqrt(weight.shape[0]))
+        nn.init.constant_(self.b_carry, -2.0)  # bilm-tf, model.py: mostly closed at the start
+        nn.init.zeros_(self.b_transform)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        carry = torch.addmm(self.b_carry, vectors, self.W_carry).sigmoid()
+        transformed = torch.addmm(self.b_transform, vectors, self.W_transform).relu()
+        return torch.lerp(vectors, transformed, carry)
+
+
+def _lengths(character_ids: Tensor) -> Tensor:
+    """Characters (W,) up to the last one that is not filling."""
+    places = torch.arange(1, character_ids.shape[1] + 1, device=character_ids.device)
+    return ((character_ids != FILLING) * places).amax(dim=1)

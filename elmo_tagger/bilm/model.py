@@ -1,0 +1,238 @@
+"""The biLM: character ids in, one tensor a layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elmo_tagger.bilm import weights
+from elmo_tagger.bilm.char_cnn import CharacterCnn
+from elmo_tagger.bilm.characters import boundary_ids
+from elmo_tagger.bilm.distinct import distinct_rows
+from elmo_tagger.bilm.options import Options
+from elmo_tagger.bilm.packing import NO_WORD
+from elmo_tagger.bilm.stack import LstmStack
+
+# Rows of the table of word vectors that hold the boundaries; the words follow.
+_BEGIN, _END, _BOUNDARIES = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class BilmOutput:
+    """What the biLM computed.
+
+    Attributes:
+        layers: For each layer asked for its vectors (B, T, 2P), forward then backward; 0 at padding. Layer 0, the
+            character CNN, holds its P values twice.
+        mask: (B, T) bool, true where there is a word (or, if kept, a boundary).
+    """
+
+    layers: dict[int, Tensor]
+    mask: Tensor
+
+
+class Bilm(nn.Module):
+    """A bidirectional language model of bilm-tf's kind.
+
+    Args:
+        options: Its shape.
+        stateful: Carry the LSTM's state from one call to the next, lane by lane of the batch, as bilm-tf does. By
+            default a sentence's vectors depend on that sentence alone.
+        max_tokens_per_pass: Bound on the words that any intermediate result holds. Memory beyond inputs and outputs
+            then depends on this number alone (if no gradients are recorded). None for no bound.
+
+    Raises:
+        ValueError: `max_tokens_per_pass` is not positive.
+
+    Source: Peters et al. 2018 (arXiv:1802.05365), section 3, and https://github.com/allenai/bilm-tf, bilm/model.py.
+    """
+
+    def __init__(self, options: Options, *, stateful: bool = False, max_tokens_per_pass: int | None = None) -> None:
+        super().__init__()
+        if max_tokens_per_pass is not None and max_tokens_per_pass < 1:
+            raise ValueError(f"max_tokens_per_pass: expected a positive number or None, received {max_tokens_per_pass}")
+        self.options = options
+        self.max_tokens_per_pass = max_tokens_per_pass
+        self.char_cnn = CharacterCnn(options.char_cnn, projection_dim=options.lstm.projection_dim)
+        self.lstm = LstmStack(options.lstm, stateful=stateful)
+
+    @classmethod
+    def load(
+        cls,
+        options_file: str | Path,
+        weight_file: str | Path,
+        *,
+        stateful: bool = False,
+        max_tokens_per_pass: int | None = None,
+    ) -> Bilm:
+        """Read a biLM from `options.json` and `weights.hdf5`.
+
+        Raises:
+            OptionsError: The options are not those of a biLM.
+            WeightsError: The weights are damaged or do not fit the options.
+            OSError: A file cannot be read.
+        """
+        options = Options.from_file(options_file)
+        # on "meta" no random start is drawn that the file would only overwrite
+        with torch.device("meta"):
+            bilm = cls(options, stateful=stateful, max_tokens_per_pass=max_tokens_per_pass)
+        bilm.to_empty(device="cpu")
+        bilm.load_weights(weight_file)
+        return bilm
+
+    def load_weights(self, path: str | Path) -> None:
+        """Overwrite all parameters with those of an .hdf5 file; see `weights.load`."""
+        weights.load(self, self.options, path)
+
+    def save(self, directory: str | Path, *, dtype: str = "float32") -> None:
+        """Write `options.json` and `weights.hdf5`, which bilm-tf and AllenNLP read too; see `weights.save`."""
+        weights.save(self, self.options, directory, dtype=dtype)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the LSTM's state is carried from call to call."""
+        return self.lstm.stateful
+
+    @property
+    def output_dim(self) -> int:
+        """2P, the width of a layer's vectors."""
+        return 2 * self.options.lstm.projection_dim
+
+    @property
+    def num_layers(self) -> int:
+        """L, the character CNN included."""
+        return self.options.lstm.n_layers + 1
+
+    def forward(
+        self,
+        character_ids: Tensor,
+        mask: Tensor | None = None,
+        *,
+        layers: Sequence[int] | None = None,
+        keep_boundaries: bool = False,
+    ) -> BilmOutput:
+        """Embed sentences.
+
+        Args:
+            character_ids: (B, T, C) integers as of `characters`, without boundaries. A position whose ids are all 0
+                holds no word.
+            mask: (B, T) bool, true where there is a word; None if the ids say it all. Positions in a gap are skipped,
+                as if the sentence had been written without them.
+            layers: The layers wanted, 0 the character CNN; no others are computed. None for all.
+            keep_boundaries: Give the boundaries' vectors too: T grows by 2, word t is at t + 1.
+
+        Raises:
+            ValueError: A shape does not fit, an id is out of range, or there is no such layer.
+        """
+        if character_ids.dim() != 3:
+            raise ValueError(f"expected character ids of shape (B, T, C), received {tuple(character_ids.shape)}")
+        present = (character_ids != 0).any(dim=-1)
+        if mask is not None:
+            present = present & _checked_mask(mask, present)
+        distinct, places = distinct_rows(character_ids[present])
+        vectors = self.embed_words(torch.cat([self._boundary_ids().to(distinct), distinct]))
+        words = torch.full_like(present, NO_WORD, dtype=torch.int64)
+        words[present] = places + _BOUNDARIES
+        return self._contextualize(vectors, words, layers, keep_boundaries)
+
+    def embed_words(self, character_ids: Tensor) -> Tensor:
+        """Character-CNN vectors (W, P) of words (W, C)."""
+        vectors: Tensor = self.char_cnn(character_ids, max_words=self.max_tokens_per_pass)
+        return vectors
+
+    def embed_boundaries(self) -> Tensor:
+        """Character-CNN vectors (2, P) of begin and end of sentence."""
+        return self.embed_words(self._boundary_ids())
+
+    def forward_words(
+        self,
+        word_vectors: Tensor,
+        words: Tensor,
+        *,
+        boundary_vectors: Tensor | None = None,
+        layers: Sequence[int] | None = None,
+        keep_boundaries: bool = False,
+    ) -> BilmOutput:
+        """Embed sentences whose words' character-CNN vectors are at hand.
+
+        Args:
+            word_vectors: (W, P), from `embed_words`.
+            words: (B, T) int64, for each position the row of its word in `word_vectors`; negative where there is none.
+            boundary_vectors: (2, P), from `embed_boundaries`; computed if None.
+            layers: As in `forward`.
+            keep_boundaries: As in `forward`.
+
+        Raises:
+            ValueError: There is no such layer.
+        """
+        if boundary_vectors is None:
+            boundary_vectors = self.embed_boundaries()
+        vectors = torch.cat([boundary_vectors, word_vectors])
+        shifted = torch.where(words >= 0, words + _BOUNDARIES, NO_WORD)
+        return self._contextualize(vectors, shifted, layers, keep_boundaries)
+
+    def reset_states(self) -> None:
+        """Forget the state that earlier calls left (only a stateful biLM has any)."""
+        self.lstm.reset()
+
+    def _boundary_ids(self) -> Tensor:
+        ids = boundary_ids(max_characters=self.options.char_cnn.max_characters_per_token)
+        return torch.from_numpy(ids).to(self.char_cnn.char_embed.device)
+
+    def _wanted(self, layers: Sequence[int] | None) -> list[int]:
+        if layers is None:
+            return list(range(self.num_layers))
+        for layer in layers:
+            if layer not in range(self.num_layers):
+                raise ValueError(f"layer {layer}: expected a number from 0 to {self.num_layers - 1} (0: character CNN)")
+        return sorted(set(layers))
+
+    def _contextualize(
+        self, vectors: Tensor, words: Tensor, layers: Sequence[int] | None, keep_boundaries: bool
+    ) -> BilmOutput:
+        # vectors: (W + 2, P), words: (B, T), rows of `vectors`
+        wanted = self._wanted(layers)
+        depths = [layer for layer in wanted if layer > 0]
+        grid, ends = self._with_boundaries(words)
+        outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass)
+        shown = grid if keep_boundaries else words
+        if not keep_boundaries:
+            # the place of a sentence's end is a place of padding once boundaries are gone
+            rows = torch.arange(len(words), device=words.device)
+            for layer in depths:
+                outputs[layer][rows, ends] = 0.0
+                outputs[layer] = outputs[layer][:, 1:-1]
+        if 0 in wanted:
+            outputs = {0: _twice(vectors, shown), **outputs}
+        return BilmOutput(layers=outputs, mask=shown != NO_WORD)
+
+    def _with_boundaries(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Put boundaries around each sentence.
+
+        Returns:
+            The grid (B, T + 2), rows of the table of vectors, and the places (B,) of the ends in it.
+        """
+        places = torch.arange(1, words.shape[1] + 1, device=words.device)
+        last = F.pad((words != NO_WORD) * places, (1, 0)).amax(dim=1, keepdim=True)  # 0 for an empty sentence
+        # bilm-tf's lanes step through the boundaries of an empty sentence too; without state that is lost work
+        skipped = (last == 0) & (not self.stateful)
+        grid = F.pad(words, (1, 1), value=NO_WORD)
+        grid[:, :1] = torch.where(skipped, NO_WORD, _BEGIN)
+        return grid.scatter(1, last + 1, torch.where(skipped, NO_WORD, _END)), last.squeeze(1) + 1
+
+
+def _checked_mask(mask: Tensor, present: Tensor) -> Tensor:
+    if mask.shape != present.shape:
+        raise ValueError(f"expected a mask of shape {tuple(present.shape)}, received {tuple(mask.shape)}")
+    return mask.bool()
+
+
+def _twice(vectors: Tensor, words: Tensor) -> Tensor:
+    """Layer 0: the vectors (W, P) laid out as (B, T, 2P), doubled to the width of the other layers."""
+    once = vectors[words.clamp(min=0)] * (words != NO_WORD).unsqueeze(-1)
+    return torch.cat([once, once], dim=-1)

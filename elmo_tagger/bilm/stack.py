@@ -1,0 +1,104 @@
+"""The LSTM layers of a biLM over a padded batch: packing, skip connections, carried state."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
+from elmo_tagger.bilm.options import LstmOptions
+from elmo_tagger.bilm.packing import Packing, pack
+
+
+class LstmStack(nn.Module):
+    """The layers of both directions.
+
+    A stretch of words goes through all layers before the next stretch begins: within a direction, layer l at a word
+    needs nothing but layer l - 1 at the words up to it. So only outputs and states are held for longer than a stretch.
+
+    Args:
+        options: Shape of the layers.
+        stateful: Begin each call with the state that the call before left in the same lane of the batch.
+    """
+
+    def __init__(self, options: LstmOptions, *, stateful: bool = False) -> None:
+        super().__init__()
+        self.options = options
+        self.stateful = stateful
+        self.layers = nn.ModuleList(ProjectedLstm(options) for _ in range(options.n_layers))
+        self._carried: list[State] | None = None
+
+    def forward(
+        self, vectors: Tensor, words: Tensor, *, depths: list[int], max_words: int | None = None
+    ) -> dict[int, Tensor]:
+        """Run the layers.
+
+        Args:
+            vectors: (W, P), character-CNN vectors of words.
+            words: (B, T) int64, rows of `vectors`, `NO_WORD` where there is none.
+            depths: The layers wanted, counted from 1, ascending; none deeper is computed unless stateful.
+            max_words: Bound on the words of a stretch.
+
+        Returns:
+            For each layer wanted (B, T, 2P), forward then backward, 0 where there is no word.
+        """
+        width = vectors.shape[1]
+        outputs = {depth: vectors.new_zeros(words.numel(), 2, width) for depth in depths}
+        # a state must not depend on which layers were asked for
+        deepest = len(self.layers) if self.stateful else max(depths, default=0)
+        if deepest:
+            states = self._lanes(len(words), like=vectors)[:deepest]
+            for packing in pack(words, max_sentences=max_words):
+                self._run(packing, vectors, words.flatten(), states, outputs, max_words)
+            if self.stateful:
+                self._carry(states)
+        return {depth: output.view(*words.shape, 2 * width) for depth, output in outputs.items()}
+
+    def reset(self) -> None:
+        """Forget the carried state."""
+        self._carried = None
+
+    def _run(
+        self,
+        packing: Packing,
+        vectors: Tensor,
+        words: Tensor,
+        states: list[State],
+        outputs: dict[int, Tensor],
+        max_words: int | None,
+    ) -> None:
+        """Run one packing; fills its places in `outputs` and, if stateful, its lanes in `states`."""
+        lanes = packing.sentences
+        own = [(output[:, lanes], cell[:, lanes]) for output, cell in states]
+        for sizes, places in packing.stretches(max_words):
+            values = vectors[words[places]]  # (2, N, P)
+            for depth, (layer, state) in enumerate(zip(self.layers, own, strict=False), start=1):
+                below = values
+                values, own[depth - 1] = layer(below, sizes, state)
+                if depth > 1 and self.options.use_skip_connections:
+                    values = values + below
+                if depth in outputs:
+                    for direction in (0, 1):
+                        outputs[depth][places[direction], direction] = values[direction]
+        if self.stateful:
+            for (output, cell), (own_output, own_cell) in zip(states, own, strict=True):
+                output[:, lanes], cell[:, lanes] = own_output.detach(), own_cell.detach()
+
+    def _lanes(self, sentences: int, *, like: Tensor) -> list[State]:
+        """State before a call, one lane a sentence; lanes that no call has used yet are 0."""
+        fresh = [initial_state(self.options, sentences, like=like) for _ in self.layers]
+        for new, old in zip(fresh, self._carried or [], strict=False):
+            for new_part, old_part in zip(new, old, strict=True):
+                shared = min(sentences, old_part.shape[1])
+                new_part[:, :shared] = old_part[:, :shared]
+        return fresh
+
+    def _carry(self, states: list[State]) -> None:
+        """Keep the lanes' states; lanes beyond a smaller batch stay as they were (AllenNLP, _EncoderBase)."""
+        if self._carried is not None:
+            sentences = states[0][0].shape[1]
+            states = [
+                (torch.cat([output, old_output[:, sentences:]], 1), torch.cat([cell, old_cell[:, sentences:]], 1))
+                for (output, cell), (old_output, old_cell) in zip(states, self._carried, strict=True)
+            ]
+        self._carried = states
