@@ -98,7 +98,8 @@ class TagTable:
         if self._legal is None:
             return np.zeros(len(ids), dtype=bool)
         left, flat, width = _framed(ids)
-        return np.logical_or.reduce(~self._legal[left, flat].reshape(len(ids), width), axis=1)
+        illegal: Bools = np.logical_not(self._legal[left, flat]).reshape(len(ids), width)
+        return np.asarray(illegal.any(axis=1))
 
     def _reread(self, index: int, row: Ints) -> list[tuple[int, int, int, int]]:
         assert self.scheme is not None

@@ -1,0 +1,278 @@
+"""`elmo_hdf5`, the token embedder: biLM layers, mixed or chosen, with static vectors beside them."""
+
+import logging
+from typing import Any, Dict, List, Optional, Union
+
+import torch
+from allennlp.common import FromParams, Lazy
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.file_utils import cached_path
+from allennlp.data import Vocabulary
+from allennlp.modules.token_embedders import TokenEmbedder
+
+from elmo_tagger.bilm.mixing import ScalarMix
+from elmo_tagger.bilm.model import Bilm
+from elmo_tagger.bilm.options import Options
+from elmo_tagger.plugin import trained_state
+from elmo_tagger.plugin.static_embedding import StaticEmbedding
+
+logger = logging.getLogger(__name__)
+
+LAYER_MODES = ("mix", "average", "top", "concat")
+
+
+class MixOptions(FromParams):
+    """How layers are mixed.
+
+    Args:
+        initial: One number a layer, before the softmax; an even mix by default.
+        gamma: Initial factor.
+        trainable: Whether training changes the layers' weights.
+        trainable_gamma: Whether it changes gamma; as `trainable` by default.
+        layer_norm: `"none"`, `"token"` or `"batch"` (AllenNLP's and bilm-tf's).
+    """
+
+    def __init__(
+        self,
+        initial: Optional[List[float]] = None,
+        gamma: float = 1.0,
+        trainable: bool = True,
+        trainable_gamma: Optional[bool] = None,
+        layer_norm: str = "none",
+    ) -> None:
+        self.initial = initial
+        self.gamma = gamma
+        self.trainable = trainable
+        self.trainable_gamma = trainable_gamma
+        self.layer_norm = layer_norm
+
+    def build(self, layers: int) -> ScalarMix:
+        """The mix of this many layers."""
+        return ScalarMix(
+            layers,
+            initial=self.initial,
+            gamma=self.gamma,
+            trainable=self.trainable,
+            trainable_gamma=self.trainable_gamma,
+            layer_norm=self.layer_norm,
+        )
+
+
+@TokenEmbedder.register("elmo_hdf5")
+class ElmoHdf5Embedder(TokenEmbedder):
+    """ELMo vectors from `.hdf5` weights.
+
+    Takes the arguments of AllenNLP's `elmo_token_embedder` with the same meaning (and the tensors of its indexer
+    `elmo_characters`), and those marked with a star. Unlike there, a sentence's vectors depend on that sentence alone
+    unless `stateful`.
+
+    Args:
+        options_file: The biLM's `options.json`: path or URL.
+        weight_file: Its `.hdf5` weights: path or URL.
+        do_layer_norm: As `mix.layer_norm: "batch"`.
+        dropout: On the mixed layers.
+        requires_grad: Whether training changes the biLM.
+        projection_dim: Project to this width.
+        vocab_to_cache: Accepted for old configs. Each word of a batch passes the character CNN once anyhow.
+        scalar_mix_parameters: As `mix: {initial: [..], trainable: false}`.
+        layers: * `"mix"`, `"average"`, `"top"`, `"concat"` or a layer's number, 0 being the character CNN.
+        mix: * See `MixOptions`; for `layers: "mix"`.
+        static: * See `StaticEmbedding`; its vectors follow the biLM's.
+        stateful: * Carry the LSTM's state from batch to batch, as bilm-tf and AllenNLP do.
+        max_tokens_per_pass: * Bound on the tokens that any intermediate result holds; by default memory grows with the
+            batch.
+        vocab: Given by AllenNLP.
+        serialization_dir: Given by AllenNLP.
+    """
+
+    def __init__(
+        self,
+        options_file: Optional[str] = None,
+        weight_file: Optional[str] = None,
+        do_layer_norm: bool = False,
+        dropout: float = 0.5,
+        requires_grad: bool = False,
+        projection_dim: Optional[int] = None,
+        vocab_to_cache: Optional[List[str]] = None,
+        scalar_mix_parameters: Optional[List[float]] = None,
+        layers: Union[int, str] = "mix",
+        mix: Optional[MixOptions] = None,
+        static: Optional[Lazy[StaticEmbedding]] = None,
+        stateful: bool = False,
+        max_tokens_per_pass: Optional[int] = None,
+        vocab: Optional[Vocabulary] = None,
+        serialization_dir: Optional[str] = None,
+    ) -> None:
+        super().__init__()
+        self._files = {"options_file": options_file, "weight_file": weight_file}
+        trained = trained_state.find(serialization_dir, options_file, weight_file)
+        self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass)
+        self.bilm.requires_grad_(requires_grad)
+        self._trains_bilm = requires_grad
+        self._layers = self._chosen(layers)
+        self._mode = layers
+
+        # AllenNLP's name, so that regularisers and optimizer groups written for it match.
+        self.scalar_mix_0: Optional[ScalarMix] = None
+        mix = self._mix_options(mix, do_layer_norm, scalar_mix_parameters)
+        if layers == "mix":
+            try:
+                self.scalar_mix_0 = mix.build(self.bilm.num_layers)
+            except ValueError as error:
+                raise ConfigurationError(f"mix: {error}") from None
+        self._dropout = torch.nn.Dropout(dropout)
+        width = self._layer_width()
+        self._projection = torch.nn.Linear(width, projection_dim) if projection_dim else None
+        self._output_dim = projection_dim or width
+        self.static: Optional[StaticEmbedding] = None
+        if static is not None:
+            dim = trained.description["static_dim"] if trained else None
+            self.static = static.construct(vocab=vocab, dim=dim)
+            self._output_dim += self.static.dim
+
+    def get_output_dim(self) -> int:
+        """Width of a token's vector."""
+        return self._output_dim
+
+    def forward(
+        self,
+        elmo_tokens: torch.Tensor,
+        static_ids: Optional[torch.Tensor] = None,
+        word_inputs: Optional[torch.Tensor] = None,
+    ) -> torch.Tensor:
+        """Embeds sentences.
+
+        Args:
+            elmo_tokens: (B, T, C) character ids, 0 where there is no token; further axes may precede T.
+            static_ids: (B, T) word ids, if there are static vectors.
+            word_inputs: Ignored, see `vocab_to_cache`.
+
+        Returns:
+            (B, T, D).
+        """
+        self._check(elmo_tokens, static_ids)
+        characters = elmo_tokens.reshape(-1, *elmo_tokens.shape[-2:])
+        # Only AllenNLP's layer norm sees the boundaries, which count in its mean and variance.
+        with_boundaries = self.scalar_mix_0 is not None and self.scalar_mix_0.layer_norm == "batch"
+        with torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
+            output = self.bilm(characters, layers=self._layers, keep_boundaries=with_boundaries)
+        vectors = self._combine([output.layers[layer] for layer in self._layers], output.mask)
+        if with_boundaries:
+            present = (characters != 0).any(-1)
+            vectors = vectors[:, 1:-1] * present.unsqueeze(-1)
+        vectors = self._dropout(vectors.reshape(*elmo_tokens.shape[:-1], -1))
+        if self._projection is not None:
+            vectors = self._projection(vectors)
+        if self.static is not None:
+            vectors = torch.cat([vectors, self.static(static_ids)], dim=-1)
+        return vectors
+
+    def mix_weights(self) -> Dict[str, float]:
+        """The learnt mix: each layer's share, which add up to 1, and gamma; empty where layers are not mixed."""
+        if self.scalar_mix_0 is None:
+            return {}
+        shares = self.scalar_mix_0.weights().tolist()
+        return {
+            **{f"layer_{layer}": share for layer, share in enumerate(shares)},
+            "gamma": self.scalar_mix_0.gamma.item(),
+        }
+
+    def get_extra_state(self) -> torch.Tensor:
+        """The description that lets an archive be loaded without the files it was trained from."""
+        return trained_state.encode(
+            {
+                **self._files,
+                "options": self.bilm.options.to_dict(),
+                "static_dim": self.static.dim if self.static is not None else None,
+            }
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Refuses weights of a biLM of another shape, naming what differs."""
+        description = trained_state.decode(state)
+        if description is not None and description["options"] != self.bilm.options.to_dict():
+            raise RuntimeError(
+                f"the weights hold a biLM with the options {description['options']}, "
+                f"but the model was built with {self.bilm.options.to_dict()}"
+            )
+
+    def _build_bilm(
+        self, trained: Optional[trained_state.TrainedState], stateful: bool, max_tokens_per_pass: Optional[int]
+    ) -> Bilm:
+        bounds = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass}
+        if trained is not None:
+            options = Options.from_dict(trained.description["options"], source="the archive's weights")
+            with torch.device("meta"):
+                bilm = Bilm(options, **bounds)
+            bilm.to_empty(device="cpu")
+            prefix = "bilm."
+            bilm.load_state_dict({k[len(prefix) :]: v for k, v in trained.tensors.items() if k.startswith(prefix)})
+            return bilm
+        for name, file in self._files.items():
+            if file is None:
+                raise ConfigurationError(f"elmo_hdf5: {name} is missing: expected a path or URL")
+        return Bilm.load(cached_path(self._files["options_file"]), cached_path(self._files["weight_file"]), **bounds)
+
+    def _chosen(self, layers: Union[int, str]) -> List[int]:
+        """The numbers of the layers that a mode needs."""
+        every = list(range(self.bilm.num_layers))
+        if isinstance(layers, int) and layers in every:
+            return [layers]
+        if layers == "top":
+            return every[-1:]
+        if layers in LAYER_MODES:
+            return every
+        raise ConfigurationError(
+            f"layers: expected one of {', '.join(LAYER_MODES)} or a number from 0 (character CNN) to {every[-1]}, "
+            f"received {layers!r}"
+        )
+
+    def _mix_options(
+        self, mix: Optional[MixOptions], do_layer_norm: bool, scalar_mix_parameters: Optional[List[float]]
+    ) -> MixOptions:
+        """The options of the mix, given in our way or in AllenNLP's but not in both."""
+        if mix is not None and self._mode != "mix":
+            raise ConfigurationError(f'mix is given, but layers is {self._mode!r}; expected "mix"')
+        if mix is not None and (do_layer_norm or scalar_mix_parameters is not None):
+            raise ConfigurationError("mix and do_layer_norm or scalar_mix_parameters are given; expected only mix")
+        return mix or MixOptions(
+            initial=scalar_mix_parameters,
+            trainable=scalar_mix_parameters is None,
+            layer_norm="batch" if do_layer_norm else "none",
+        )
+
+    def _layer_width(self) -> int:
+        if self._mode != "concat":
+            return self.bilm.output_dim
+        # Layer 0 is the same P numbers twice; they are given once.
+        return self.bilm.output_dim // 2 + (self.bilm.num_layers - 1) * self.bilm.output_dim
+
+    def _combine(self, layers: List[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+        if self.scalar_mix_0 is not None:
+            return self.scalar_mix_0(layers, mask)
+        if self._mode == "average":
+            return torch.stack(layers).mean(dim=0)
+        if self._mode == "concat":
+            return torch.cat([layers[0][..., : layers[0].shape[-1] // 2], *layers[1:]], dim=-1)
+        return layers[0]
+
+    def _check(self, elmo_tokens: torch.Tensor, static_ids: Optional[torch.Tensor]) -> None:
+        expected = self.bilm.options.char_cnn.max_characters_per_token
+        if elmo_tokens.shape[-1] != expected:
+            raise ConfigurationError(
+                f"the indexer gives {elmo_tokens.shape[-1]} characters a token, but the biLM's options say {expected}: "
+                f'set "max_characters_per_token": {expected} in the elmo_hdf5 indexer'
+            )
+        if (self.static is None) != (static_ids is None):
+            raise ConfigurationError(
+                "static vectors need both sides: the embedder's `static` and the indexer's `static_namespace`; "
+                f"only the {'indexer has' if self.static is None else 'embedder has'} its one"
+            )
+
+
+def mix_metrics(model: torch.nn.Module) -> Dict[str, float]:
+    """The learnt mixes of a model for its metrics: `mix_layer_0`, ..., `mix_gamma`; numbered if there are several."""
+    mixes = [module.mix_weights() for module in model.modules() if isinstance(module, ElmoHdf5Embedder)]
+    mixes = [mix for mix in mixes if mix]
+    names = ["mix"] if len(mixes) == 1 else [f"mix_{number}" for number in range(len(mixes))]
+    return {f"{name}_{key}": value for name, mix in zip(names, mixes, strict=True) for key, value in mix.items()}

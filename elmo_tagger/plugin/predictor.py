@@ -1,0 +1,214 @@
+"""`entities`: from raw text, a sentence or tokens to entities with their places in the text."""
+
+import json
+import locale
+import sys
+from typing import Any, Dict, Iterator, List, NamedTuple
+
+from allennlp.common.util import JsonDict, sanitize
+from allennlp.data import DatasetReader, Instance
+from allennlp.models import Model
+from allennlp.predictors import Predictor
+
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer
+
+MAX_PADDED_TOKENS = 4096
+"""Tokens, padding included, that the model is given at once; a longer sentence goes alone."""
+
+INPUTS = ("text", "sentence", "tokens")
+
+
+class Document(NamedTuple):
+    """An input, read: its text, its sentences with offsets into the text, and what else the input carried."""
+
+    text: str
+    sentences: List[TokenizedSentence]
+    extra: JsonDict
+
+
+@Predictor.register("entities")
+class EntitiesPredictor(Predictor):
+    """Tags documents.
+
+    An input has one of `text` (split into sentences and tokens), `sentence` (split into tokens) or `tokens` (taken as
+    they are, joined by spaces for the offsets). Its other keys are passed on. An output has
+
+        text, tokens, tags
+        sentences   first and last token (exclusive) of each sentence
+        entities    type, text, start, end (characters of `text`, end exclusive: `text[start:end]` is the entity),
+                    token_start, token_end, confidence (the entity's posterior probability, in [0, 1])
+        n_best      if the model's `top_k` is over 1: for each sentence its taggings with their probabilities
+
+    Args:
+        model: An `elmo_bilstm_crf`.
+        dataset_reader: Its reader.
+        language: spaCy's code of the language whose word rules split raw text.
+        min_confidence: Leave out entities that are less probable than this. Tags stay.
+        frozen: Whether to switch the model to evaluation.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        language: str = "en",
+        min_confidence: float = 0.0,
+        frozen: bool = True,
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen)
+        self._tokenizer = Tokenizer(language=language)
+        self._min_confidence = min_confidence
+        self._inputs_read = 0
+
+    def load_line(self, line: str) -> JsonDict:
+        """One input.
+
+        Raises:
+            DataError: No JSON object, or not one of the inputs above.
+        """
+        self._inputs_read += 1
+        try:
+            inputs = json.loads(line)
+            _check(inputs)
+        except ValueError as error:
+            problem = f"no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
+            raise DataError(f"input {self._inputs_read}: {problem}; received {_excerpt(line)}") from None
+        return inputs
+
+    def dump_line(self, outputs: JsonDict) -> str:
+        """One line of JSON; escaped where this machine's encoding lacks a character."""
+        line = json.dumps(outputs, ensure_ascii=False) + "\n"
+        encodings = (locale.getpreferredencoding(False), getattr(sys.stdout, "encoding", None) or "ascii")
+        try:
+            for encoding in encodings:
+                line.encode(encoding)
+        except UnicodeEncodeError:
+            return json.dumps(outputs) + "\n"
+        return line
+
+    def predict_json(self, inputs: JsonDict) -> JsonDict:
+        """The entities of one document."""
+        return self.predict_batch_json([inputs])[0]
+
+    def predict_batch_json(self, inputs: List[JsonDict]) -> List[JsonDict]:
+        """The entities of several documents; equal to `predict_json` of each."""
+        documents = [self._read(each) for each in inputs]
+        instances = [
+            self._dataset_reader.text_to_instance(sentence.tokens)
+            for document in documents
+            for sentence in document.sentences
+        ]
+        predictions = iter(self._predict_by_length(instances))
+        return [self._assemble(document, [next(predictions) for _ in document.sentences]) for document in documents]
+
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """The entities of one instance of the reader (`--use-dataset-reader`)."""
+        return self.predict_batch_instance([instance])[0]
+
+    def predict_batch_instance(self, instances: List[Instance]) -> List[JsonDict]:
+        """The entities of several instances; offsets are those of the words joined by spaces."""
+        documents = [_joined(instance["metadata"]["words"]) for instance in instances]  # type: ignore[index]
+        predictions = self._predict_by_length(instances)
+        return [
+            self._assemble(document, [prediction]) for document, prediction in zip(documents, predictions, strict=True)
+        ]
+
+    def _read(self, inputs: JsonDict) -> Document:
+        _check(inputs)
+        extra = {key: value for key, value in inputs.items() if key not in INPUTS}
+        if "tokens" in inputs:
+            return _joined(inputs["tokens"])._replace(extra=extra)
+        text = inputs["text"] if "text" in inputs else inputs["sentence"]
+        sentences = self._tokenizer(text)
+        if "text" not in inputs and sentences:
+            tokens, starts, ends = zip(
+                *(row for s in sentences for row in zip(s.tokens, s.starts, s.ends, strict=True)), strict=True
+            )
+            sentences = [TokenizedSentence([*tokens], [*starts], [*ends])]
+        return Document(text, sentences, extra)
+
+    def _predict_by_length(self, instances: List[Instance]) -> List[JsonDict]:
+        """The model's outputs, in order; batches are made of sentences of like length and bounded."""
+        for instance in instances:
+            self._dataset_reader.apply_token_indexers(instance)
+        lengths = [len(instance["tokens"]) for instance in instances]  # type: ignore[arg-type]
+        outputs: List[JsonDict] = [{}] * len(instances)
+        for batch in _batches(lengths):
+            results = self._model.forward_on_instances([instances[index] for index in batch])
+            for index, result in zip(batch, results, strict=True):
+                outputs[index] = sanitize(result)
+        return outputs
+
+    def _assemble(self, document: Document, predictions: List[JsonDict]) -> JsonDict:
+        """Puts the sentences' predictions together; token positions become those of the document."""
+        output: Dict[str, Any] = {"text": document.text, "tokens": [], "tags": [], "sentences": [], "entities": []}
+        for sentence, prediction in zip(document.sentences, predictions, strict=True):
+            first = len(output["tokens"])
+            output["tokens"] += sentence.tokens
+            output["tags"] += prediction["tags"]
+            output["sentences"].append([first, len(output["tokens"])])
+            output["entities"] += self._entities(document.text, sentence, prediction["entities"], first)
+        if any("n_best" in prediction for prediction in predictions):
+            output["n_best"] = [prediction["n_best"] for prediction in predictions]
+        return {**document.extra, **output}
+
+    def _entities(
+        self, text: str, sentence: TokenizedSentence, entities: List[JsonDict], first: int
+    ) -> Iterator[JsonDict]:
+        for entity in entities:
+            if entity["confidence"] < self._min_confidence:
+                continue
+            start, end = sentence.starts[entity["start"]], sentence.ends[entity["end"] - 1]
+            yield {
+                "type": entity["type"],
+                "text": text[start:end],
+                "start": start,
+                "end": end,
+                "token_start": first + entity["start"],
+                "token_end": first + entity["end"],
+                "confidence": entity["confidence"],
+            }
+
+
+def _check(inputs: Any) -> None:
+    expected = 'expected {"text": "..."}, {"sentence": "..."} or {"tokens": ["...", ...]}'
+    if not isinstance(inputs, dict):
+        raise DataError(f"{type(inputs).__name__}, {expected}")
+    given = [key for key in INPUTS if key in inputs]
+    if len(given) != 1:
+        raise DataError(f"{' and '.join(given) or 'none of these keys'} given, {expected}")
+    value = inputs[given[0]]
+    if given == ["tokens"]:
+        if not isinstance(value, list) or not all(isinstance(token, str) and token for token in value):
+            raise DataError(f"tokens must be a list of strings that are not empty, {expected}")
+    elif not isinstance(value, str):
+        raise DataError(f"{given[0]} is no string, {expected}")
+
+
+def _excerpt(line: str, width: int = 80) -> str:
+    line = line.strip()
+    return repr(line if len(line) <= width else line[:width] + "...")
+
+
+def _joined(words: List[str]) -> Document:
+    """Words as a document of one sentence, joined by spaces."""
+    starts, ends, place = [], [], 0
+    for word in words:
+        starts.append(place)
+        ends.append(place + len(word))
+        place += len(word) + 1
+    sentences = [TokenizedSentence(list(words), starts, ends)] if words else []
+    return Document(" ".join(words), sentences, {})
+
+
+def _batches(lengths: List[int]) -> Iterator[List[int]]:
+    """Indices in order of length, in groups of at most `MAX_PADDED_TOKENS` padded tokens."""
+    batch: List[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > MAX_PADDED_TOKENS:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

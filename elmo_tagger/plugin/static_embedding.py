@@ -1,0 +1,106 @@
+"""Static word vectors beside the biLM's: the rows of the vocabulary's words, kept in the archive."""
+
+import logging
+from typing import Optional
+
+import torch
+from allennlp.common import FromParams
+from allennlp.common.checks import ConfigurationError
+from allennlp.common.file_utils import cached_path
+from allennlp.data import Vocabulary
+
+
+logger = logging.getLogger(__name__)
+
+
+class StaticEmbedding(torch.nn.Module, FromParams):
+    """Rows of a vector file for the words of a vocabulary namespace.
+
+    Row 0, padding, is 0. Row 1, out of vocabulary, and words without a vector are what `oov` says.
+
+    Args:
+        vocab: Holds the words.
+        namespace: Where; the indexer's `static_namespace`.
+        pretrained_file: Text vectors (GloVe, word2vec, fastText), also .gz. In an archive the rows are in the weights
+            and no file is read.
+        trainable: Whether training changes the rows.
+        lowercase_fallback: Whether a word that the file lacks takes the vector of its lower-case form.
+        oov: `"zero"`, `"random"` or `"mean"`.
+        dropout: On the vectors.
+        dim: Width, where no file tells; given by the embedder when it builds a trained model.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        namespace: str,
+        pretrained_file: Optional[str] = None,
+        trainable: bool = False,
+        lowercase_fallback: bool = True,
+        oov: str = "zero",
+        dropout: float = 0.0,
+        dim: Optional[int] = None,
+    ) -> None:
+        super().__init__()
+        self._namespace = namespace
+        self._reading = {"lowercase_fallback": lowercase_fallback, "oov": oov}
+        size = vocab.get_vocab_size(namespace)
+        if size < 2:
+            raise ConfigurationError(
+                f"the vocabulary has no words in namespace {namespace!r}: give the elmo_hdf5 indexer "
+                f'"static_namespace": "{namespace}"'
+            )
+        if pretrained_file is not None:
+            rows = self._read(vocab, pretrained_file, first=0)
+        elif dim is not None:
+            rows = torch.zeros(size, dim)
+        else:
+            raise ConfigurationError("static: pretrained_file is missing")
+        self.weight = torch.nn.Parameter(rows, requires_grad=trainable)
+        self.dropout = torch.nn.Dropout(dropout)
+
+    @property
+    def dim(self) -> int:
+        """D, the width of a vector."""
+        return self.weight.shape[1]
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Vectors (B, T, D) of word ids (B, T)."""
+        return self.dropout(torch.nn.functional.embedding(ids, self.weight, padding_idx=0))
+
+    def extend_vocab(
+        self,
+        extended_vocab: Vocabulary,
+        vocab_namespace: Optional[str] = None,
+        extension_pretrained_file: Optional[str] = None,
+        model_path: Optional[str] = None,
+    ) -> None:
+        """Adds rows for words that the vocabulary has gained; AllenNLP calls it on every embedding of a model.
+
+        Args:
+            extended_vocab: The vocabulary now.
+            vocab_namespace: Ignored: the namespace is known.
+            extension_pretrained_file: Vectors of the new words; without it their rows are 0.
+            model_path: Ignored.
+        """
+        missing = extended_vocab.get_vocab_size(self._namespace) - len(self.weight)
+        if missing <= 0:
+            return
+        if extension_pretrained_file is None:
+            rows = self.weight.new_zeros(missing, self.dim)
+        else:
+            rows = self._read(extended_vocab, extension_pretrained_file, first=len(self.weight)).to(self.weight)
+        self.weight = torch.nn.Parameter(torch.cat([self.weight.detach(), rows]), self.weight.requires_grad)
+
+    def _read(self, vocab: Vocabulary, file: str, first: int) -> torch.Tensor:
+        """Rows of the words from id `first` on."""
+        names = vocab.get_index_to_token_vocabulary(self._namespace)
+        words = [names[index] for index in range(first, len(names))]
+        from elmo_tagger.text.static_vectors import load_vectors
+
+        vectors = load_vectors(cached_path(file), words, **self._reading)
+        logger.info("Static vectors %s: %s", file, vectors.coverage)
+        rows = torch.from_numpy(vectors.matrix)
+        if first == 0:
+            rows[0] = 0.0
+        return rows
