@@ -1,0 +1,137 @@
+"""Raw text to sentences of tokens that know their place in the text."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.sentences import sentence_bounds
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+PIECE = 100_000  # characters that spaCy is given at once; it needs about 1 KB of memory for each
+MAX_AFFIXES = 100  # spaCy's time grows with the square of the punctuation marks of one word
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG_WORD = re.compile(rf"\S{{{MAX_AFFIXES},}}")
+_WORD_PART = re.compile(r"[^\W_]+|.", re.DOTALL)
+_SPACES = " \t\r\n"
+_PRETOKENIZED = re.compile(f"[^{_SPACES}]+")
+_LOCK = threading.Lock()  # a spaCy pipeline serves one thread at a time
+
+
+@dataclass(slots=True)
+class TokenizedSentence:
+    """Tokens and their places: `text[starts[i]:ends[i]] == tokens[i]`.
+
+    Attributes:
+        tokens: The words.
+        starts: Where each begins in the whole text, in characters.
+        ends: Where each ends, exclusive.
+    """
+
+    tokens: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer:
+    """spaCy's rules for words (no model, no download) and our own for sentences.
+
+    spaCy is imported at the first call. Memory stays bounded: what spaCy learns from a text is forgotten after it.
+
+    Attributes:
+        language: spaCy's code of a language, or "xx" for rules that fit many.
+        sentence_per_line: Whether every line break ends a sentence; otherwise only blank lines do.
+        max_sentence_tokens: Longer sentences are cut (lists, tables, text without punctuation); None for never.
+    """
+
+    language: str = "en"
+    sentence_per_line: bool = False
+    max_sentence_tokens: int | None = 1000
+
+    def __post_init__(self) -> None:
+        if self.max_sentence_tokens is not None and self.max_sentence_tokens < 1:
+            raise DataError(f"max_sentence_tokens {self.max_sentence_tokens}: expected at least 1, or None")
+
+    def __call__(self, text: str) -> list[TokenizedSentence]:
+        """Every character of the text but white space is in exactly one token.
+
+        Args:
+            text: Any string, lone surrogates included.
+
+        Raises:
+            DataError: spaCy has no tokenizer for the language.
+        """
+        nlp, marks = _pipeline(self.language)
+        # spaCy cannot hash lone surrogates; the stand-in is as long, so offsets stay.
+        plain = _SURROGATE.sub("\ufffd", text)
+        starts: list[int] = []
+        ends: list[int] = []
+        with _LOCK, nlp.memory_zone():
+            for begin, end in _pieces(plain):
+                for token in nlp.tokenizer(plain[begin:end]):
+                    if not token.is_space:
+                        starts.append(begin + token.idx)
+                        ends.append(begin + token.idx + len(token))
+        bounds = sentence_bounds(
+            plain, starts, ends, marks=marks, per_line=self.sentence_per_line, max_tokens=self.max_sentence_tokens
+        )
+        return [_sentence(text, starts[first:last], ends[first:last]) for first, last in bounds]
+
+
+def split_at_spaces(text: str) -> TokenizedSentence:
+    r"""A sentence whose tokens are set apart by spaces, tabs, `\r` or `\n`; other white space belongs to tokens."""
+    matches = list(_PRETOKENIZED.finditer(text))
+    return _sentence(text, [match.start() for match in matches], [match.end() for match in matches])
+
+
+def _sentence(text: str, starts: list[int], ends: list[int]) -> TokenizedSentence:
+    return TokenizedSentence([text[start:end] for start, end in zip(starts, ends, strict=True)], starts, ends)
+
+
+@cache
+def _pipeline(language: str) -> tuple[Language, frozenset[str]]:
+    import spacy
+    from spacy.pipeline import Sentencizer
+
+    try:
+        nlp = spacy.blank(language)
+    except ImportError as error:
+        raise DataError(
+            f"language {language!r}: spaCy offers no tokenizer for it here, expected a code such as 'en', 'de'"
+            f" or 'xx' for any language ({error})"
+        ) from None
+    return nlp, frozenset(Sentencizer.default_punct_chars) | {"...", "…"}
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Cuts a text, where there is white space, into pieces that spaCy takes in little memory and time."""
+    begin = 0
+    for match in _LONG_WORD.finditer(text):
+        word = match.group()
+        if sum(not character.isalnum() for character in word) > MAX_AFFIXES:
+            yield from _windows(text, begin, match.start())
+            yield from (
+                (match.start() + part.start(), match.start() + part.end()) for part in _WORD_PART.finditer(word)
+            )
+            begin = match.end()
+    yield from _windows(text, begin, len(text))
+
+
+def _windows(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - begin > PIECE:
+        cut = next(
+            (place for place in range(begin + PIECE, begin + PIECE // 2, -1) if text[place].isspace()), begin + PIECE
+        )
+        yield begin, cut
+        begin = cut
+    if begin < end:
+        yield begin, end
