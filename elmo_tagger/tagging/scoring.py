@@ -5,7 +5,7 @@ Counts add up over sentences, batches and processes; precision, recall and F1 do
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from elmo_tagger.tagging.schemes import Scheme, conlleval_spans
@@ -63,13 +63,21 @@ class EntityCounts:
                 raise ValueError(f"counts of type {entity_type!r}: expected gold, predicted, correct, got {counts!r}")
             self._counts[entity_type] = [int(count) for count in counts]
 
-    def add(self, gold: Collection[Span], predicted: Collection[Span]) -> None:
-        """Count one sentence. A prediction is correct when start, end and type are those of a gold entity."""
+    def add(
+        self, gold: Collection[Span], predicted: Collection[Span], *, group: Callable[[Span], str] | None = None
+    ) -> None:
+        """Count one sentence. A prediction is correct when start, end and type are those of a gold entity.
+
+        Args:
+            gold: The annotated entities.
+            predicted: The predicted ones.
+            group: What an entity is counted under (its length, say) in place of its type.
+        """
         gold = set(gold)
         for span in gold:
-            self._of(span.type)[0] += 1
+            self._of(group(span) if group else span.type)[0] += 1
         for span in set(predicted):
-            counts = self._of(span.type)
+            counts = self._of(group(span) if group else span.type)
             counts[1] += 1
             counts[2] += span in gold
 

@@ -1,0 +1,142 @@
+"""`elmo-tagger score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from elmo_tagger.cli.terminal import Page, print_json
+
+if TYPE_CHECKING:
+    from elmo_tagger.corpus.score import ScoreReport
+    from elmo_tagger.tagging.scoring import Averages, EntityCounts, Score
+
+
+def score(
+    gold: Annotated[Path, typer.Argument(help="Annotated file; alone, it holds gold and predicted tags.")],
+    pred: Annotated[
+        Optional[Path],
+        typer.Argument(help="Predictions: an annotated file, or what `allennlp predict` or `evaluate` wrote."),
+    ] = None,
+    train: Annotated[Optional[Path], typer.Option(help="Training file, for entities seen and unseen there.")] = None,
+    scheme: Annotated[Optional[str], typer.Option(help="Tag scheme of gold (default: found).")] = None,
+    pred_scheme: Annotated[Optional[str], typer.Option(help="Tag scheme of the predictions (default: found).")] = None,
+    format: Annotated[Optional[str], typer.Option(help="Format of the gold file (default: found).")] = None,
+    gold_column: Annotated[Optional[int], typer.Option(help="Column of the gold tags, from 0 or from the end.")] = None,
+    pred_column: Annotated[Optional[int], typer.Option(help="Column of the predicted tags, likewise.")] = None,
+    separator: Annotated[Optional[str], typer.Option(help="Column separator (default: spaces and tabs).")] = None,
+    show: Annotated[int, typer.Option(min=0, help="How many of the most frequent mistakes to print.")] = 10,
+    html: Annotated[Optional[Path], typer.Option(help="Also write a report for a browser to this file.")] = None,
+    html_sentences: Annotated[int, typer.Option(min=0, help="Sentences with mistakes in that report.")] = 500,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+) -> None:
+    """Precision, recall and F1 of entities, as conlleval counts and strictly, and what stands behind them."""
+    from elmo_tagger.corpus.alignment import pair_reader
+    from elmo_tagger.corpus.score import score_pairs
+    from elmo_tagger.corpus.sources import open_source
+
+    read = pair_reader(
+        str(gold),
+        str(pred) if pred else None,
+        format=format,
+        gold_column=gold_column,
+        predicted_column=pred_column,
+        separator=separator,
+    )
+    report = score_pairs(
+        read,
+        scheme=scheme,
+        predicted_scheme=pred_scheme,
+        train=open_source(str(train)).sentences() if train else None,
+        keep=html_sentences if html else 0,
+    )
+    if html:
+        from elmo_tagger.corpus.html_report import write_html
+
+        write_html(report, html, title=f"{gold} / {pred}" if pred else str(gold))
+    if json:
+        print_json(report.to_json())
+    else:
+        _print(report, Page(), show)
+
+
+def _print(report: ScoreReport, page: Page, show: int) -> None:
+    from elmo_tagger.corpus.mistakes import CORRECT, KINDS
+
+    micro = report.conlleval.micro()
+    page.line(
+        f"processed {report.tokens:,} tokens in {report.sentences:,} sentences with {micro.gold:,} phrases; "
+        f"found: {micro.predicted:,} phrases; correct: {micro.correct:,}."
+    )
+    page.line(f"token accuracy: {100 * report.accuracy:.2f}%; sentences without a mistake: {report.exact_sentences:,}")
+    for note in report.notes:
+        page.line(f"note: {note}", style="yellow")
+    page.heading("Precision, recall and F1 in percent")
+    _print_scores(report, page)
+    if report.difference():
+        page.line(report.difference(), style="yellow")
+        for name, side in (("gold", report.gold_ill_formed), ("predicted", report.predicted_ill_formed)):
+            for example in side.examples:
+                page.line(f"    {name}: {example}", style="dim")
+    page.heading("What became of the entities (as conlleval reads them)")
+    page.table(["kind", "entities"], [(kind, report.mistakes.kinds[kind]) for kind in KINDS])
+    if report.seen is not None:
+        _print_groups(page, "Entities (phrase and type) seen and unseen in training", report.seen)
+    _print_groups(page, "By entity length in tokens", report.entity_lengths)
+    _print_groups(page, "By sentence length in tokens", report.sentence_lengths)
+    _print_confusion(report, page)
+    mistakes = report.mistakes.most_common(show)
+    if mistakes:
+        page.heading(
+            f"Most frequent mistakes ({sum(report.mistakes.kinds.values()) - report.mistakes.kinds[CORRECT]:,} in all)"
+        )
+    for key, count, where, sentence in mistakes:
+        gold = f"{key.gold_phrase} [{key.gold_type}]" if key.kind != "invented" else "nothing"
+        predicted = f"{key.predicted_phrase} [{key.predicted_type}]" if key.kind != "missed" else "nothing"
+        page.line(f"{count:>6,}  {key.kind}: {gold} -> {predicted}")
+        page.line(f"        {where}: {sentence}", style="dim")
+
+
+def _print_scores(report: ScoreReport, page: Page) -> None:
+    rows: list[tuple[object, ...]] = []
+    for name in sorted({*report.conlleval.types(), *report.strict.types()}):
+        loose, strict = report.conlleval[name], report.strict[name]
+        rows.append(
+            (name or "(no type)", *_percent(loose), *_percent(strict), loose.gold, loose.predicted, loose.correct)
+        )
+    loose, strict = report.conlleval.micro(), report.strict.micro()
+    rows.append(("macro", *_percent(report.conlleval.macro()), *_percent(report.strict.macro()), "", "", ""))
+    rows.append(("overall (micro)", *_percent(loose), *_percent(strict), loose.gold, loose.predicted, loose.correct))
+    header = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
+    page.table(header, rows)
+
+
+def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:
+    if not counts.types():
+        return
+    page.heading(heading)
+    names = sorted(
+        counts.types(), key=lambda name: (int(name.rstrip("+").split("-")[0]) if name[0].isdigit() else 0, name)
+    )
+    page.table(
+        ["group", "P", "R", "F1", "gold", "found", "correct"],
+        [(name, *_percent(counts[name]), *counts[name]) for name in names],
+    )
+
+
+def _percent(score: Score | Averages) -> tuple[float, float, float]:
+    return (100 * score.precision, 100 * score.recall, 100 * score.f1)
+
+
+def _print_confusion(report: ScoreReport, page: Page) -> None:
+    types = sorted({name for pair in report.confusion for name in pair if name != "O"})
+    if not types:
+        return
+    page.heading("Gold type (row) by predicted type (column); O: no entity there")
+    names = [*types, "O"]
+    page.table(
+        ["", *(name or "(no type)" for name in names)],
+        [(row or "(no type)", *(report.confusion[row, column] or "." for column in names)) for row in names],
+    )

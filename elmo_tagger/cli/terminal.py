@@ -1,0 +1,98 @@
+"""Text for people: through rich on a terminal, plain lines without colours or frames when piped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+_BARS = "▏▎▍▌▋▊▉█"
+
+
+class Page:
+    """Prints headings, lines and tables to standard output.
+
+    Args:
+        rich: Frames and colours; by default whether standard output is a terminal.
+    """
+
+    def __init__(self, *, rich: bool | None = None) -> None:
+        self.rich = sys.stdout.isatty() if rich is None else rich
+
+    def heading(self, text: str) -> None:
+        """A section's name, with a blank line before it."""
+        self._print(f"\n{text}", style="bold")
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """A line, coloured on a terminal; its text is taken as it is, never as markup."""
+        self._print(text, style=style)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1) -> None:
+        """A table whose first `left` columns hold text and the others numbers, aligned to the right."""
+        cells = [[_cell(value) for value in row] for row in rows]
+        if self.rich:
+            self._rich_table(header, cells, left)
+            return
+        widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+        for row in (header, *cells):
+            aligned = [
+                cell.ljust(width) if index < left else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            typer.echo("  ".join(aligned).rstrip())
+
+    def histogram(self, counts: Sequence[tuple[str, int]], *, width: int = 40) -> None:
+        """A bar a row, the longest `width` characters."""
+        top = max((count for _, count in counts), default=0)
+        bars = [(label, count, _bar(count / top if top else 0.0, width)) for label, count in counts]
+        label_width = max((len(label) for label, _ in counts), default=0)
+        for label, count, bar in bars:
+            self._print(f"{label:>{label_width}}  {count:>9,}  {bar}".rstrip())
+
+    def _print(self, text: str, *, style: str = "") -> None:
+        if not self.rich:
+            typer.echo(text)
+            return
+        from rich.console import Console
+
+        Console().print(text, style=style or None, markup=False, highlight=False, emoji=False)
+
+    def _rich_table(self, header: Sequence[str], cells: list[list[str]], left: int) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for index, name in enumerate(header):
+            table.add_column(Text(name), justify="left" if index < left else "right", overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, for machines."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def warn(message: str) -> None:
+    """A line on standard error, so that it never mixes with what a program reads."""
+    typer.echo(f"warning: {message}", err=True)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _bar(share: float, width: int) -> str:
+    eighths = round(share * width * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    full, rest = divmod(eighths, 8)
+    return _BARS[-1] * full + (_BARS[rest - 1] if rest else "")

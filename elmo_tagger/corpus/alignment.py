@@ -1,0 +1,186 @@
+"""Gold sentences side by side with what was predicted for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from elmo_tagger.corpus.predictions import Predicted, Predictions, open_predictions
+from elmo_tagger.corpus.roles import guess_roles
+from elmo_tagger.corpus.sources import Source, open_source
+from elmo_tagger.text.columns import read_columns
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.sentence import Sentence
+
+
+class Pair(NamedTuple):
+    """A gold sentence and the tags predicted for it, one a token."""
+
+    sentence: Sentence
+    predicted: list[str]
+
+    @property
+    def tokens(self) -> list[str]:
+        """The words."""
+        return self.sentence.tokens
+
+    @property
+    def gold(self) -> list[str]:
+        """The gold tags, one a token."""
+        if self.sentence.tags is None:
+            raise DataError(f"{self.sentence.where()}: no tags in the gold file")
+        return self.sentence.tags
+
+
+def pair_reader(
+    gold: str,
+    predictions: str | None = None,
+    *,
+    format: str | None = None,
+    gold_column: int | None = None,
+    predicted_column: int | None = None,
+    separator: str | None = None,
+) -> Callable[[], Iterator[Pair]]:
+    """A function that begins to read gold and predictions side by side; it can be called again and again.
+
+    Args:
+        gold: The annotated file; where `predictions` is None it holds the predictions too.
+        predictions: The file of predictions.
+        format: Format of `gold`; told by its name and content by default.
+        gold_column: Column of the gold tags; found by default.
+        predicted_column: Column of the predicted tags; found by default.
+        separator: What parts columns; spaces and tabs by default.
+
+    Raises:
+        OSError: A file cannot be opened.
+        DataError: A file does not hold what it should.
+    """
+    if predictions is None:
+        return lambda: read_pairs(gold, gold_column=gold_column, tag_column=predicted_column, separator=separator)
+    source = open_source(gold, format=format, tag_column=gold_column, separator=separator)
+    predicted = open_predictions(predictions, tag_column=predicted_column, separator=separator)
+    return lambda: align(source, predicted)
+
+
+def align(gold: Source, predictions: Predictions) -> Iterator[Pair]:
+    """The gold file's sentences with their predictions.
+
+    Predictions may be cut into sentences or documents in another way as long as the tokens are the same; those of
+    `allennlp evaluate` may also stand in another order.
+
+    Raises:
+        DataError: A token differs, or one file ends before the other; names both places.
+    """
+    sentences = (sentence for sentence in gold.sentences() if sentence.tokens)
+    if predictions.shuffled:
+        return _by_content(sentences, predictions)
+    return _in_order(sentences, predictions)
+
+
+def read_pairs(
+    path: str, *, gold_column: int | None = None, tag_column: int | None = None, separator: str | None = None
+) -> Iterator[Pair]:
+    """Pairs from one file that holds both: columns as conlleval reads them, or JSON lines with "gold_tags".
+
+    Args:
+        path: The file.
+        gold_column: Column of the gold tags; the last but one by default.
+        tag_column: Column of the predicted tags; the last by default.
+        separator: What parts the columns.
+
+    Raises:
+        DataError: The file does not hold both.
+    """
+    predictions = open_predictions(path, separator=separator)
+    first = next(predictions.read(), None)
+    if first is not None and first.tokens is not None and first.gold is not None:
+        return _self_contained(predictions)
+    roles = guess_roles(path, separator=separator)
+    found = [index for index, name in enumerate(roles.names) if name == "tags"]
+    if gold_column is None and tag_column is None and len(found) < 2:
+        raise DataError(
+            f"{path}: expected two columns of tags, gold and predicted, since no second file is given; its columns "
+            f"look like {', '.join(roles.names) or 'none'}",
+            path=path,
+        )
+    columns = [-2 if gold_column is None else gold_column, -1 if tag_column is None else tag_column]
+    gold, predicted = (
+        read_columns(path, token_column=roles.token_column, tag_column=column, separator=separator)
+        for column in columns
+    )
+    return (Pair(sentence, guess.tags or []) for sentence, guess in zip(gold, predicted, strict=True))
+
+
+def _self_contained(predictions: Predictions) -> Iterator[Pair]:
+    for item in predictions.read():
+        if item.tokens is None or item.gold is None:
+            raise DataError(f'{item.where}: no "tokens" and "gold_tags", which earlier lines have')
+        if item.tokens:
+            yield Pair(Sentence(item.tokens, item.gold, item.where), item.tags)
+
+
+def _in_order(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pair]:
+    items = predictions.read()
+    tokens: list[str | None] = []
+    tags: list[str] = []
+    where = predictions.path
+    for sentence in gold:
+        length = len(sentence.tokens)
+        while len(tags) < length:
+            item = next(items, None)
+            if item is None:
+                raise DataError(
+                    f"{predictions.path}: ends where {sentence.where(len(tags))} has {sentence.tokens[len(tags)]!r}"
+                )
+            if item.tokens is None and (tags or len(item.tags) != length):
+                raise DataError(
+                    f"{item.where}: {len(item.tags)} tags, expected {length} as at {sentence.where()}; without tokens "
+                    "the sentences must be those of the gold file"
+                )
+            tokens += item.tokens or [None] * len(item.tags)
+            tags += item.tags
+            where = item.where
+        _compare(sentence, tokens[:length], where)
+        yield Pair(sentence, tags[:length])
+        del tokens[:length], tags[:length]
+    rest = Predicted(None, tags, None, where) if tags else next(items, None)
+    if rest is not None:
+        raise DataError(f"{rest.where}: more predictions than the gold file has tokens")
+
+
+def _compare(sentence: Sentence, tokens: list[str | None], where: str) -> None:
+    if tokens == sentence.tokens:
+        return
+    for position, (expected, received) in enumerate(zip(sentence.tokens, tokens, strict=True)):
+        if received is not None and received != expected:
+            raise DataError(
+                f"{sentence.where(position)}: token {expected!r}, but the prediction ({where}) has {received!r}"
+            )
+
+
+def _by_content(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pair]:
+    """Sentences are looked for by their tokens; what comes too early waits, so order costs no memory where it holds."""
+    items = predictions.read()
+    waiting: defaultdict[tuple[str, ...], list[list[str]]] = defaultdict(list)
+    for number, sentence in enumerate(gold, start=1):
+        key = tuple(sentence.tokens)
+        while not waiting.get(key):
+            item = next(items, None)
+            if item is None:
+                raise DataError(
+                    f"{predictions.path}: no prediction for sentence {number} ({sentence.where()}): "
+                    f"{' '.join(sentence.tokens[:12])}"
+                )
+            if item.tokens is None and len(item.tags) != len(key):
+                raise DataError(
+                    f"{item.where}: {len(item.tags)} tags, expected {len(key)} as at {sentence.where()}; without "
+                    "tokens the sentences must be in the order of the gold file"
+                )
+            waiting[key if item.tokens is None else tuple(item.tokens)].append(item.tags)
+        yield Pair(sentence, waiting[key].pop(0))
+        if not waiting[key]:
+            del waiting[key]
+    left = sum(map(len, waiting.values())) + sum(1 for _ in items)
+    if left:
+        raise DataError(f"{predictions.path}: {left:,} predicted sentences that the gold file does not have")

@@ -1,0 +1,243 @@
+"""Two systems, several runs each, on one gold file: means, spread, and whether the difference is more than chance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from elmo_tagger.corpus.alignment import Pair
+from elmo_tagger.corpus.resampling import Floats, bootstrap_interval, f1, holm, randomisation_test, runs_test
+from elmo_tagger.corpus.score import find_schemes, read_strictly
+from elmo_tagger.tagging.schemes import conlleval_spans
+from elmo_tagger.text.sentence import Span
+
+OVERALL = "overall"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a system.
+
+    Attributes:
+        name: Its file.
+        counts: By sentence, entity type to [gold, predicted, correct]; sentences without any are left out.
+        sentences: How many sentences there are.
+        gold: A digest of the tokens and gold entities of each sentence.
+    """
+
+    name: str
+    counts: dict[int, dict[str, list[int]]]
+    sentences: int
+    gold: list[bytes]
+
+
+@dataclass(frozen=True)
+class System:
+    """Scores of a system's runs, in percent.
+
+    Attributes:
+        runs: F1 of each run.
+        mean: Their mean.
+        deviation: Their standard deviation (n - 1); None for a single run.
+    """
+
+    runs: list[float]
+    mean: float
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The comparison of one entity type, or of all together; F1 in percent.
+
+    Attributes:
+        name: The type, or "overall".
+        first, second: The two systems.
+        difference: Mean F1 of the first minus that of the second.
+        low, high: Bootstrap interval of the difference.
+        p_sentences: Approximate randomisation over sentences.
+        p_holm: The same, adjusted for there being several types; None for "overall".
+        p_runs: Permutation of the runs; None unless both systems have two or more.
+    """
+
+    name: str
+    first: System
+    second: System
+    difference: float
+    low: float
+    high: float
+    p_sentences: float
+    p_holm: float | None
+    p_runs: float | None
+
+
+@dataclass
+class CompareReport:
+    """Everything that `elmo-tagger compare` prints.
+
+    Attributes:
+        first, second: The files of the two systems' runs.
+        sentences: Sentences of the gold file.
+        counting: "conlleval" or "strict".
+        resamples, seed, confidence: As asked for.
+        rows: Overall, then by type.
+        warnings: Why the numbers may mean less than they say.
+    """
+
+    first: list[str]
+    second: list[str]
+    sentences: int
+    counting: str
+    resamples: int
+    seed: int
+    confidence: float
+    rows: list[Row] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries and lists."""
+        return asdict(self)
+
+
+def read_run(name: str, read: Callable[[], Iterable[Pair]], *, strict: bool = False) -> Run:
+    """Counts a run sentence by sentence.
+
+    Args:
+        name: For messages and reports.
+        read: Begins to read the pairs of gold and prediction; called twice for strict counting.
+        strict: Count strictly, and not as conlleval.
+
+    Raises:
+        ValueError: From `read`, or no sentences.
+    """
+    schemes = find_schemes(read) if strict else None
+    counts: dict[int, dict[str, list[int]]] = {}
+    digests: list[bytes] = []
+    for index, pair in enumerate(read()):
+        if schemes is None:
+            gold, predicted = conlleval_spans(pair.gold), conlleval_spans(pair.predicted)
+        else:
+            gold = read_strictly(pair.gold, schemes[0], pair.sentence, "gold")
+            predicted = read_strictly(pair.predicted, schemes[1], pair.sentence, "predicted")
+        if gold or predicted:
+            counts[index] = _count(gold, predicted)
+        digests.append(hashlib.blake2b(repr((pair.tokens, gold)).encode(errors="replace"), digest_size=8).digest())
+    if not digests:
+        raise ValueError(f"{name}: no sentences to score")
+    return Run(name, counts, len(digests), digests)
+
+
+def compare_runs(
+    first: Sequence[Run],
+    second: Sequence[Run],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    counting: str = "conlleval",
+) -> CompareReport:
+    """Compares two systems; equal arguments give equal numbers.
+
+    Args:
+        first: Runs of a system (say, one a seed).
+        second: Runs of the other, of the same sentences.
+        resamples: Random swaps, and random draws of the bootstrap.
+        seed: Of the random numbers.
+        confidence: Of the bootstrap interval.
+        counting: Noted in the report.
+
+    Raises:
+        ValueError: No runs, or runs of different numbers of sentences: nothing can be paired.
+    """
+    if not first or not second:
+        raise ValueError(f"{len(first)} and {len(second)} runs: expected at least one of each system")
+    if resamples < 1 or not 0 < confidence < 1:
+        raise ValueError(f"resamples {resamples} and confidence {confidence}: expected >= 1 and between 0 and 1")
+    runs = [*first, *second]
+    report = CompareReport(
+        [run.name for run in first],
+        [run.name for run in second],
+        runs[0].sentences,
+        counting,
+        resamples,
+        seed,
+        confidence,
+        warnings=_warnings(runs),
+    )
+    names, every = _dense(runs)
+    a, b = every[: len(first)], every[len(first) :]
+    p_sentences = randomisation_test(a, b, resamples=resamples, seed=seed)
+    low, high = bootstrap_interval(a, b, resamples=resamples, seed=seed, confidence=confidence)
+    scores_a, scores_b = 100 * f1(a.sum(axis=1)), 100 * f1(b.sum(axis=1))  # (runs, groups)
+    several = min(len(a), len(b)) > 1
+    p_runs = runs_test(scores_a, scores_b, resamples=resamples, seed=seed) if several else None
+    p_holm = holm(p_sentences[1:])
+    for index, name in enumerate(names):
+        left, right = _system(scores_a[:, index]), _system(scores_b[:, index])
+        report.rows.append(
+            Row(
+                name,
+                left,
+                right,
+                left.mean - right.mean,
+                100 * float(low[index]),
+                100 * float(high[index]),
+                float(p_sentences[index]),
+                float(p_holm[index - 1]) if index else None,
+                None if p_runs is None else float(p_runs[index]),
+            )
+        )
+    return report
+
+
+def _count(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, list[int]]:
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for span in gold:
+        counts[span.type][0] += 1
+    for span in predicted:
+        counts[span.type][1] += 1
+        counts[span.type][2] += span in gold
+    return dict(counts)
+
+
+def _warnings(runs: Sequence[Run]) -> list[str]:
+    warnings = []
+    for run in runs[1:]:
+        if run.sentences != runs[0].sentences:
+            raise ValueError(
+                f"{run.name} has {run.sentences:,} sentences, expected {runs[0].sentences:,} as in {runs[0].name}: "
+                "only runs on the same sentences can be compared"
+            )
+        differing = [index for index, pair in enumerate(zip(runs[0].gold, run.gold, strict=True)) if pair[0] != pair[1]]
+        if differing:
+            warnings.append(
+                f"{run.name} is not on the same gold file as {runs[0].name}: tokens or gold entities differ in "
+                f"{len(differing):,} of {run.sentences:,} sentences, first in sentence {differing[0] + 1}"
+            )
+    if len(runs) == 2:
+        warnings.append("one run of each system: the noise between seeds is not in these numbers")
+    return warnings
+
+
+def _dense(runs: Sequence[Run]) -> tuple[list[str], Floats]:
+    """Group names, and `(runs, sentences, groups, 3)` counts; sentences without an entity anywhere are left out."""
+    types = sorted({name for run in runs for counts in run.counts.values() for name in counts})
+    group = {name: index for index, name in enumerate(types, start=1)}
+    rows = {sentence: row for row, sentence in enumerate(sorted({index for run in runs for index in run.counts}))}
+    dense = np.zeros((len(runs), max(len(rows), 1), len(types) + 1, 3))
+    for number, run in enumerate(runs):
+        for sentence, counts in run.counts.items():
+            for name, values in counts.items():
+                dense[number, rows[sentence], group[name]] = values
+    dense[:, :, 0] = dense[:, :, 1:].sum(axis=2)
+    return [OVERALL, *types], dense
+
+
+def _system(scores: Floats) -> System:
+    deviation = float(scores.std(ddof=1)) if len(scores) > 1 else None
+    return System([float(score) for score in scores], float(scores.mean()), deviation)

@@ -1,0 +1,137 @@
+"""What taggers write: column files, and the JSON lines of `allennlp predict` and `allennlp evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from elmo_tagger.corpus.sources import open_source
+from elmo_tagger.text.files import DataError, read_text_lines
+
+TOKEN_KEYS = ("tokens", "words")  # "words" is what AllenNLP's own taggers write
+
+
+class Predicted(NamedTuple):
+    """Predicted tags of a sentence or a document.
+
+    Attributes:
+        tokens: Its tokens; None where the file holds tags alone.
+        tags: One tag a token.
+        gold: The gold tags, where the file has them.
+        where: `path:line`.
+    """
+
+    tokens: list[str] | None
+    tags: list[str]
+    gold: list[str] | None
+    where: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A file of predictions.
+
+    Attributes:
+        path: The file.
+        shuffled: Whether sentences may stand in another order than in the gold file, as batches of `evaluate` do.
+        read: Begins to read it.
+    """
+
+    path: str
+    shuffled: bool
+    read: Callable[[], Iterator[Predicted]]
+
+
+def open_predictions(
+    path: str, *, format: str | None = None, tag_column: int | None = None, separator: str | None = None
+) -> Predictions:
+    """Finds out how a file of predictions is to be read.
+
+    JSON lines with "tags" are AllenNLP's output; anything else is an annotated file as for `open_source`, its last
+    column of tags being the prediction.
+
+    Raises:
+        OSError: The file cannot be opened.
+        DataError: The first line is no JSON though the file says so.
+    """
+    first = next((item for item in read_text_lines(path, report=lambda error: None) if item[1].strip()), (0, ""))
+    if format is None and first[1].lstrip().startswith("{"):
+        record = _record(path, *first)
+        if "tags" in record:
+            return Predictions(path, _is_batch(record["tags"]), lambda: read_allennlp(path))
+    source = open_source(path, format=format, tag_column=tag_column, separator=separator)
+    return Predictions(
+        path,
+        False,
+        lambda: (Predicted(s.tokens, s.tags or [], None, s.where()) for s in source.sentences() if s.tokens),
+    )
+
+
+def read_allennlp(path: str) -> Iterator[Predicted]:
+    """Reads JSON lines that `allennlp predict` or `allennlp evaluate --predictions-output-file` wrote.
+
+    Each line is an object with "tags" (and "tokens" or "words", and "gold_tags") that are lists of strings, for a
+    sentence or a document, or lists of such lists, for a batch. Other keys are passed over.
+
+    Raises:
+        DataError: A line is no such object, or its lists differ in length; names the line.
+        OSError: The file cannot be opened.
+    """
+    for number, line in read_text_lines(path):
+        if not line.strip():
+            continue
+        record = _record(path, number, line)
+        tokens = next((record[key] for key in TOKEN_KEYS if record.get(key) is not None), None)
+        columns: dict[str, Any] = {"tags": record.get("tags"), "tokens": tokens, "gold_tags": record.get("gold_tags")}
+        where = f"{path}:{number}"
+        if columns["tags"] is None:
+            raise DataError(f'{where}: no "tags"; its keys are {", ".join(map(repr, record))}', path=path, line=number)
+        if not _is_batch(columns["tags"]):
+            columns = {name: value if value is None else [value] for name, value in columns.items()}
+        yield from _sentences(columns, where, path=path, number=number)
+
+
+def _sentences(columns: dict[str, Any], where: str, *, path: str, number: int) -> Iterator[Predicted]:
+    """The sentences of a line, once every list is known to be as long as the tags."""
+    tags = columns["tags"]
+    for name, value in columns.items():
+        if value is not None and not (isinstance(value, list) and all(_is_strings(item) for item in value)):
+            raise DataError(f'{where}: "{name}" is no list of strings nor a list of such lists', path=path, line=number)
+        if value is not None and len(value) != len(tags):
+            raise DataError(
+                f'{where}: {len(value)} sentences of "{name}" for {len(tags)} of "tags"', path=path, line=number
+            )
+    for index, sentence in enumerate(tags):
+        parts: dict[str, Any] = {name: value and value[index] for name, value in columns.items()}
+        for name, part in parts.items():
+            if part is not None and len(part) != len(sentence):
+                raise DataError(
+                    f'{where}: {len(part)} of "{name}" for {len(sentence)} "tags" in sentence {index + 1} of the line',
+                    path=path,
+                    line=number,
+                )
+        yield Predicted(parts["tokens"], sentence, parts["gold_tags"], where)
+
+
+def _record(path: str, number: int, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{path}:{number}: no JSON: {error}", path=path, line=number) from None
+    except RecursionError:
+        raise DataError(
+            f"{path}:{number}: no JSON that can be read: too deeply nested", path=path, line=number
+        ) from None
+    if not isinstance(record, dict):
+        raise DataError(f"{path}:{number}: a JSON {type(record).__name__}, expected an object", path=path, line=number)
+    return record
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list)
+
+
+def _is_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

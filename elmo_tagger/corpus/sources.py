@@ -1,0 +1,69 @@
+"""An annotated file of any format as a stream of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from elmo_tagger.corpus.roles import Roles, guess_roles
+from elmo_tagger.text.columns import read_columns
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.sentence import Sentence
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and how to read it.
+
+    Attributes:
+        path: The file.
+        format: Name of its format.
+        columns: What its columns hold; empty where the format has no columns.
+        tagged: Whether its sentences have tags.
+        sentences: Begins to read; errors go to `report` where it is given and are raised otherwise.
+    """
+
+    path: str
+    format: str
+    columns: tuple[str, ...]
+    tagged: bool
+    sentences: Callable[..., Iterator[Sentence]]
+
+
+def open_source(
+    path: str,
+    *,
+    format: str | None = None,
+    token_column: int | None = None,
+    tag_column: int | None = None,
+    separator: str | None = None,
+) -> Source:
+    """Finds out how a file is to be read; reading begins with `sentences`.
+
+    Args:
+        path: The file; `.gz` and `.xz` are unpacked.
+        format: Its format; by default told by its name and its first lines.
+        token_column: Column of the tokens in a column file, from 0 or from the end if negative; guessed by default.
+        tag_column: Column of the tags, likewise.
+        separator: What parts its columns; any run of spaces and tabs by default.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The format is unknown.
+    """
+    roles = guess_roles(path, separator=separator)
+    tokens, tags = _columns(roles, token_column, tag_column)
+
+    def sentences(*, report: Callable[[DataError], None] | None = None) -> Iterator[Sentence]:
+        return read_columns(path, token_column=tokens, tag_column=tags, separator=separator, report=report)
+
+    return Source(path, "columns", roles.names, tags is not None, sentences)
+
+
+def _columns(roles: Roles, token_column: int | None, tag_column: int | None) -> tuple[int, int | None]:
+    tokens = roles.token_column if token_column is None else token_column
+    if tag_column is None:
+        tag_column = roles.tag_column
+    if tag_column is None and len(roles.names) > 1:
+        tag_column = len(roles.names) - 1  # bare letters, as in word segmentation, are not told from other labels
+    return tokens, tag_column
