@@ -1,21 +1,30 @@
 """`elmo_bilstm_crf`: embedder -> dropout -> encoder -> optional feed-forward -> CRF."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
+import numpy
 import torch
+from allennlp.common import Lazy
 from allennlp.common.checks import ConfigurationError, check_dimensions_match
+from allennlp.common.util import JsonDict
 from allennlp.data import TextFieldTensors, Vocabulary
 from allennlp.models.model import Model
 from allennlp.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
 
-from elmo_tagger.plugin.embedder import mixes_of
+from elmo_tagger.plugin.embedder import mix_metrics
 from elmo_tagger.plugin.metric import EntityF1
 from elmo_tagger.tagging.crf import ConditionalRandomField
-from elmo_tagger.tagging.schemes import OUTSIDE, allowed_transitions, conlleval_spans
+from elmo_tagger.tagging.posteriors import Reading
+from elmo_tagger.tagging.schemes import OUTSIDE, allowed_transitions
+from elmo_tagger.tagging.span_arrays import PADDING, TagTable
+
+T = TypeVar("T")
 
 REDUCTIONS = ("mean", "sum")
+DIGITS = 6
+"""Digits of a probability in the output: what float32 holds."""
 # AllenNLP's names of the strategies, and the CRF's.
 WEIGHT_STRATEGIES = {"emission": "emission", "emission_transition": "transition", "lannoy": "lannoy"}
 
@@ -29,9 +38,9 @@ class ElmoBilstmCrf(Model):
     Args:
         vocab: The vocabulary.
         text_field_embedder: Words to vectors.
-        encoder: Context; any Seq2SeqEncoder.
+        encoder: Context; any Seq2SeqEncoder. Its `input_size` may be left out.
         label_namespace: Vocabulary namespace of the tags.
-        feedforward: Between encoder and CRF.
+        feedforward: Between encoder and CRF. Its `input_dim` may be left out.
         label_encoding: The tags' scheme, such as `"BIOUL"`. Needed for constraints and for F1.
         include_start_end_transitions: Whether the CRF scores which tags begin and end a sentence.
         constrain_crf_decoding: Whether decoding gives legal sequences alone; true by default if `label_encoding` is
@@ -57,9 +66,9 @@ class ElmoBilstmCrf(Model):
         self,
         vocab: Vocabulary,
         text_field_embedder: TextFieldEmbedder,
-        encoder: Seq2SeqEncoder,
+        encoder: Lazy[Seq2SeqEncoder],
         label_namespace: str = "labels",
-        feedforward: Optional[FeedForward] = None,
+        feedforward: Optional[Lazy[FeedForward]] = None,
         label_encoding: Optional[str] = None,
         include_start_end_transitions: bool = True,
         constrain_crf_decoding: Optional[bool] = None,
@@ -92,25 +101,175 @@ class ElmoBilstmCrf(Model):
 
         self.text_field_embedder = text_field_embedder
         self.dropout = torch.nn.Dropout(dropout or 0.0)
-        self.encoder = encoder
-        self._feedforward = feedforward
-        check_dimensions_match(
-            text_field_embedder.get_output_dim(), encoder.get_input_dim(), "embedder output dim", "encoder input dim"
-        )
-        width = encoder.get_output_dim()
+        width = text_field_embedder.get_output_dim()
+        self.encoder = _built(encoder, width)
+        check_dimensions_match(width, self.encoder.get_input_dim(), "embedder output dim", "encoder input dim")
+        width = self.encoder.get_output_dim()
+        self._feedforward: Optional[FeedForward] = None
         if feedforward is not None:
-            check_dimensions_match(width, feedforward.get_input_dim(), "encoder output dim", "feedforward input dim")
-            width = feedforward.get_output_dim()
+            self._feedforward = _built(feedforward, width)
+            check_dimensions_match(
+                width, self._feedforward.get_input_dim(), "encoder output dim", "feedforward input dim"
+            )
+            width = self._feedforward.get_output_dim()
         # TimeDistributed for the sake of the parameter's name in old archives.
         self.tag_projection_layer = TimeDistributed(torch.nn.Linear(width, len(self.tags)))
-        self.crf = self._build_crf(
-            self._needs_encoding("constrain_crf_decoding", constrain_crf_decoding),
-            constrain_training,
-            include_start_end_transitions,
-            self._weights(label_weights, weight_strategy, label_namespace),
-            weight_strategy or "emission",
+        self.crf = ConditionalRandomField(
+            num_tags=len(self.tags),
+            constraints=self._constraints(constrain_crf_decoding),
+            constrain_training=constrain_training,
+            include_start_end_transitions=include_start_end_transitions,
+            label_weights=self._weights(label_weights, weight_strategy),
+            weight_strategy=WEIGHT_STRATEGIES[weight_strategy or "emission"],
         )
         self._f1: Optional[EntityF1] = None
-        if self._needs_encoding("calculate_span_f1", calculate_span_f1):
+        if self._scheme_wanted("calculate_span_f1", calculate_span_f1):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
+        self._table = TagTable(self.tags, label_encoding)
+        self._reading = Reading.of(self.tags, label_encoding) if label_encoding else None
         initializer(self)
+
+    def forward(  # type: ignore[override]
+        self,
+        tokens: TextFieldTensors,
+        tags: Optional[torch.LongTensor] = None,
+        metadata: Optional[List[Dict[str, Any]]] = None,
+        ignore_loss_on_o_tags: Optional[bool] = None,
+    ) -> Dict[str, Any]:
+        """Scores a batch, and decodes it unless this is a training step.
+
+        Args:
+            tokens: From a TextField.
+            tags: (B, T) ids of the true tags.
+            metadata: For each sentence its `words`.
+            ignore_loss_on_o_tags: Overrides the constructor's.
+
+        Returns:
+            `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and `gold` (B, T); decoded, `decoded` (B, T)
+            tag ids; with `metadata`, `tokens`, the words. `make_output_human_readable` turns them into tags and
+            entities.
+        """
+        mask = get_text_field_mask(tokens)
+        vectors = self.dropout(self.text_field_embedder(tokens))
+        encoded = self.dropout(self.encoder(vectors, mask))
+        if self._feedforward is not None:
+            encoded = self._feedforward(encoded)
+        emissions = self.tag_projection_layer(encoded)
+        output: Dict[str, Any] = {"emissions": emissions, "mask": mask}
+        if metadata is not None:
+            output["tokens"] = [each["words"] for each in metadata]
+        if tags is not None:
+            ignore = self.ignore_loss_on_o_tags if ignore_loss_on_o_tags is None else ignore_loss_on_o_tags
+            output["loss"] = self._loss(emissions, tags, mask, ignore)
+            output["gold"] = tags
+        if not self.training or self.training_f1:
+            output["decoded"], _ = self.crf.decode(emissions, mask)
+            if tags is not None and self._f1 is not None:
+                self._f1(output["decoded"], tags, mask)
+        return output
+
+    def make_output_human_readable(self, output_dict: Dict[str, Any]) -> Dict[str, Any]:
+        """From ids to what people read.
+
+        Returns:
+            For each sentence `tokens`, `tags`, `entities` (`type`, `start` and `end` in tokens, end exclusive, and
+            `confidence`: the posterior probability), `gold_tags` if they are known, and, for a `top_k` over 1, `n_best`
+            (`tags` and `probability` of each).
+        """
+        emissions, mask = output_dict.pop("emissions"), output_dict.pop("mask")
+        decoded = output_dict.pop("decoded").masked_fill(~mask, PADDING).cpu().numpy()
+        gold = output_dict.pop("gold", None)
+        output_dict["tags"] = self._names(decoded)
+        output_dict["entities"] = self._entities(emissions, mask, decoded)
+        if gold is not None:
+            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask, PADDING).cpu().numpy())
+        if self.top_k > 1:
+            output_dict["n_best"] = self._n_best(emissions, mask)
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> Dict[str, float]:
+        """The scores of `EntityF1`; at the end of an epoch also the learnt mixes of ELMo layers.
+
+        In training there are scores only with `training_f1`, since nothing is decoded otherwise.
+        """
+        metrics: Dict[str, float] = {}
+        if self._f1 is not None and (not self.training or self.training_f1):
+            metrics.update(self._f1.get_metric(reset))
+        if reset:
+            metrics.update(mix_metrics(self))
+        return metrics
+
+    def _loss(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool) -> torch.Tensor:
+        """Negative log-likelihood in nats; mean over sentences or sum."""
+        wanted = tags
+        if ignore_o and OUTSIDE in self.tags:
+            outside = tags == self.tags.index(OUTSIDE)
+            wanted = torch.nn.functional.one_hot(tags, len(self.tags)).bool() | outside.unsqueeze(-1)
+        loss = -self.crf.log_likelihood(emissions, wanted, mask)
+        return loss.mean() if self.loss_reduction == "mean" else loss.sum()
+
+    def _names(self, ids: numpy.ndarray) -> List[List[str]]:
+        return [[self.tags[tag] for tag in row[row != PADDING].tolist()] for row in ids]
+
+    def _entities(self, emissions: torch.Tensor, mask: torch.Tensor, decoded: numpy.ndarray) -> List[List[JsonDict]]:
+        """The decoded entities of each sentence; none if the tags have no scheme."""
+        entities: List[List[JsonDict]] = [[] for _ in decoded]
+        if self._reading is None:
+            return entities
+        spans = self._table.conlleval_spans(decoded)
+        queries = torch.from_numpy(numpy.stack([spans.sentence, spans.start, spans.end, spans.type], axis=1))
+        posteriors = self.crf.span_posteriors(emissions, mask, queries=queries, reading=self._reading)
+        for (row, start, end, kind), confidence in zip(queries.tolist(), posteriors.tolist(), strict=True):
+            entities[row].append(
+                {"type": self._table.types[kind], "start": start, "end": end, "confidence": round(confidence, DIGITS)}
+            )
+        return entities
+
+    def _n_best(self, emissions: torch.Tensor, mask: torch.Tensor) -> List[List[JsonDict]]:
+        paths, log_probabilities = self.crf.decode_n_best(emissions, mask, self.top_k)
+        probabilities = log_probabilities.exp().tolist()
+        return [
+            [
+                {"tags": tags, "probability": round(probability, DIGITS)}
+                for tags, probability in zip(self._names(rows), shares, strict=True)
+                if probability > 0.0
+            ]
+            for rows, shares in zip(
+                paths.masked_fill(~mask.unsqueeze(1), PADDING).cpu().numpy(), probabilities, strict=True
+            )
+        ]
+
+    def _scheme_wanted(self, argument: str, value: Optional[bool]) -> bool:
+        """Whether to do what needs the tags' scheme: as told, by default if there is one."""
+        if value and self.label_encoding is None:
+            raise ConfigurationError(f"{argument} is true, but no label_encoding is given")
+        return self.label_encoding is not None if value is None else value
+
+    def _constraints(self, constrain: Optional[bool]) -> Optional[List[Tuple[int, int]]]:
+        if not self._scheme_wanted("constrain_crf_decoding", constrain):
+            return None
+        assert self.label_encoding is not None
+        return allowed_transitions(self.tags, self.label_encoding)
+
+    def _weights(self, label_weights: Optional[Dict[str, float]], strategy: Optional[str]) -> Optional[List[float]]:
+        """A weight for each tag, 1 where none is given."""
+        if strategy is not None and strategy not in WEIGHT_STRATEGIES:
+            raise ConfigurationError(f"weight_strategy {strategy!r}: expected one of {', '.join(WEIGHT_STRATEGIES)}")
+        if label_weights is None:
+            if strategy is not None:
+                raise ConfigurationError("weight_strategy is given, but label_weights is not")
+            return None
+        unknown = sorted(set(label_weights) - set(self.tags))
+        if unknown:
+            raise ConfigurationError(
+                f"label_weights: {', '.join(unknown)} not among the tags: {', '.join(sorted(self.tags))}"
+            )
+        return [label_weights.get(tag, 1.0) for tag in self.tags]
+
+
+def _built(part: Union[Lazy[T], T], width: int) -> T:
+    """A part whose input has this width. Its config may repeat the width, under either of AllenNLP's names for it."""
+    if not isinstance(part, Lazy):
+        return part
+    given = part._params.keys()
+    return part.construct(**{name: width for name in ("input_size", "input_dim") if name not in given})

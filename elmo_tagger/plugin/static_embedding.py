@@ -9,7 +9,6 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
 from allennlp.data import Vocabulary
 
-
 logger = logging.getLogger(__name__)
 
 

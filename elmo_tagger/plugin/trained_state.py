@@ -1,8 +1,8 @@
 """What an archive knows of its biLM, so that loading it opens no other file.
 
 AllenNLP builds a model from its config before it loads the weights, and the config names the options and weights that
-it was trained with. Those files may be gone, or be URLs. So the embedder keeps a description of itself among its weights
-(the extra state of its state dict), and, when it is built where trained weights already lie, reads it from there.
+it was trained with. Those files may be gone, or be URLs. So the embedder keeps a description of itself as the extra
+state of its state dict and, when it is built where trained weights already lie, reads it from there.
 """
 
 import json
