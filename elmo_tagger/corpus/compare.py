@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.resampling import Floats, bootstrap_interval, f1, holm, randomisation_test, runs_test
 from elmo_tagger.corpus.score import find_schemes, read_strictly
+from elmo_tagger.corpus.store import Ids
 from elmo_tagger.tagging.schemes import conlleval_spans
 from elmo_tagger.text.sentence import Span
 
@@ -25,15 +28,21 @@ class Run:
 
     Attributes:
         name: Its file.
-        counts: By sentence, entity type to [gold, predicted, correct]; sentences without any are left out.
-        sentences: How many sentences there are.
-        gold: A digest of the tokens and gold entities of each sentence.
+        types: Entity types, in the order of their numbers.
+        records: `(records, 5)` int32 sentence, type, and its gold, predicted and correct entities there; what a
+            sentence has none of is left out.
+        gold: `(sentences,)` uint64 digests of the tokens and gold entities of each sentence.
     """
 
     name: str
-    counts: dict[int, dict[str, list[int]]]
-    sentences: int
-    gold: list[bytes]
+    types: list[str]
+    records: NDArray[np.int32]
+    gold: NDArray[np.uint64]
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences there are."""
+        return len(self.gold)
 
 
 @dataclass(frozen=True)
@@ -116,20 +125,22 @@ def read_run(name: str, read: Callable[[], Iterable[Pair]], *, strict: bool = Fa
         ValueError: From `read`, or no sentences.
     """
     schemes = find_schemes(read) if strict else None
-    counts: dict[int, dict[str, list[int]]] = {}
-    digests: list[bytes] = []
+    types = Ids()
+    records, digests = array("i"), array("Q")
     for index, pair in enumerate(read()):
         if schemes is None:
             gold, predicted = conlleval_spans(pair.gold), conlleval_spans(pair.predicted)
         else:
             gold = read_strictly(pair.gold, schemes[0], pair.sentence, "gold")
             predicted = read_strictly(pair.predicted, schemes[1], pair.sentence, "predicted")
-        if gold or predicted:
-            counts[index] = _count(gold, predicted)
-        digests.append(hashlib.blake2b(repr((pair.tokens, gold)).encode(errors="replace"), digest_size=8).digest())
+        for entity_type, counts in _count(gold, predicted).items():
+            records.extend((index, types[entity_type], *counts))
+        digest = hashlib.blake2b(repr((pair.tokens, gold)).encode(errors="replace"), digest_size=8).digest()
+        digests.append(int.from_bytes(digest, "little"))
     if not digests:
         raise ValueError(f"{name}: no sentences to score")
-    return Run(name, counts, len(digests), digests)
+    table = np.array(records, dtype=np.int32).reshape(-1, 5)
+    return Run(name, list(types), table, np.array(digests, dtype=np.uint64))
 
 
 def compare_runs(
@@ -172,7 +183,9 @@ def compare_runs(
     names, every = _dense(runs)
     a, b = every[: len(first)], every[len(first) :]
     p_sentences = randomisation_test(a, b, resamples=resamples, seed=seed)
-    low, high = bootstrap_interval(a, b, resamples=resamples, seed=seed, confidence=confidence)
+    low, high = bootstrap_interval(
+        a, b, sentences=report.sentences, resamples=resamples, seed=seed, confidence=confidence
+    )
     scores_a, scores_b = 100 * f1(a.sum(axis=1)), 100 * f1(b.sum(axis=1))  # (runs, groups)
     several = min(len(a), len(b)) > 1
     p_runs = runs_test(scores_a, scores_b, resamples=resamples, seed=seed) if several else None
@@ -213,8 +226,8 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
                 f"{run.name} has {run.sentences:,} sentences, expected {runs[0].sentences:,} as in {runs[0].name}: "
                 "only runs on the same sentences can be compared"
             )
-        differing = [index for index, pair in enumerate(zip(runs[0].gold, run.gold, strict=True)) if pair[0] != pair[1]]
-        if differing:
+        differing = np.flatnonzero(runs[0].gold != run.gold)
+        if len(differing):
             warnings.append(
                 f"{run.name} is not on the same gold file as {runs[0].name}: tokens or gold entities differ in "
                 f"{len(differing):,} of {run.sentences:,} sentences, first in sentence {differing[0] + 1}"
@@ -225,15 +238,14 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
 
 
 def _dense(runs: Sequence[Run]) -> tuple[list[str], Floats]:
-    """Group names, and `(runs, sentences, groups, 3)` counts; sentences without an entity anywhere are left out."""
-    types = sorted({name for run in runs for counts in run.counts.values() for name in counts})
-    group = {name: index for index, name in enumerate(types, start=1)}
-    rows = {sentence: row for row, sentence in enumerate(sorted({index for run in runs for index in run.counts}))}
-    dense = np.zeros((len(runs), max(len(rows), 1), len(types) + 1, 3))
+    """Group names, and `(runs, rows, groups, 3)` counts of the sentences that have an entity somewhere."""
+    types = sorted({name for run in runs for name in run.types})
+    rows = np.unique(np.concatenate([run.records[:, 0] for run in runs]))
+    dense = np.zeros((len(runs), len(rows), len(types) + 1, 3))
     for number, run in enumerate(runs):
-        for sentence, counts in run.counts.items():
-            for name, values in counts.items():
-                dense[number, rows[sentence], group[name]] = values
+        group = np.array([types.index(name) + 1 for name in run.types], dtype=np.int64)
+        row = np.searchsorted(rows, run.records[:, 0])
+        dense[number, row, group[run.records[:, 1]]] = run.records[:, 2:]
     dense[:, :, 0] = dense[:, :, 1:].sum(axis=2)
     return [OVERALL, *types], dense
 

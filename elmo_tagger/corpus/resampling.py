@@ -1,7 +1,7 @@
 """Is a difference of F1 more than chance? Resampling over sentences and over runs, on counts.
 
-Counts are arrays `(runs, sentences, groups, 3)` of gold, predicted and correct entities; a group is an entity type, or
-all types together. F1 of summed counts is 2 x correct / (gold + predicted).
+Counts are arrays `(runs, rows, groups, 3)` of gold, predicted and correct entities; a row is a sentence that has any,
+and a group is an entity type, or all types together. F1 of summed counts is 2 x correct / (gold + predicted).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
     runs of a system are swapped together, and its F1 is that of their pooled counts.
 
     Args:
-        first: `(runs, sentences, groups, 3)` counts of a system.
+        first: `(runs, rows, groups, 3)` counts of a system.
         second: The other's, of the same sentences and groups; runs may differ in number.
         resamples: How many random swaps.
         seed: Of the random numbers.
@@ -60,7 +60,7 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
 
 
 def bootstrap_interval(
-    first: Floats, second: Floats, *, resamples: int, seed: int, confidence: float = 0.95
+    first: Floats, second: Floats, *, sentences: int, resamples: int, seed: int, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
     """Percentile intervals of the difference of mean F1, first minus second.
 
@@ -68,8 +68,9 @@ def bootstrap_interval(
     runs with replacement: so the interval covers the choice of test sentences and the noise of seeds.
 
     Args:
-        first: `(runs, sentences, groups, 3)` counts of a system.
+        first: `(runs, rows, groups, 3)` counts of a system.
         second: The other's, likewise.
+        sentences: Sentences of the test set, those without any entity included.
         resamples: How many draws.
         seed: Of the random numbers.
         confidence: Probability that the interval covers.
@@ -77,15 +78,14 @@ def bootstrap_interval(
     Returns:
         `(groups,)` lower and `(groups,)` upper ends.
     """
-    runs, sentences, groups, _ = first.shape
-    counts = np.concatenate([first, second]).transpose(1, 0, 2, 3)  # (sentences, all runs, groups, 3)
-    flat = np.ascontiguousarray(counts).reshape(sentences, -1)
+    runs, rows, groups, _ = first.shape
+    flat = np.concatenate([first, second]).transpose(1, 0, 2, 3).reshape(rows, (runs + len(second)) * groups * 3)
     random = np.random.default_rng([seed, 1])
     drawn = []
     for size in _batches(resamples, sentences):
-        weights = np.empty((size, sentences))
-        for row in weights:
-            row[:] = np.bincount(random.integers(0, sentences, sentences), minlength=sentences)
+        weights = np.empty((size, rows))
+        for times in weights:
+            times[:] = np.bincount(random.integers(0, sentences, sentences), minlength=sentences)[:rows]
         scores = f1((weights @ flat).reshape(size, -1, groups, 3))  # (size, all runs, groups)
         means = [_mean_of_drawn(part, random) for part in (scores[:, :runs], scores[:, runs:])]
         drawn.append(means[0] - means[1])
