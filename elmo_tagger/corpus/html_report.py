@@ -113,13 +113,19 @@ def _scores(report: ScoreReport) -> str:
 def _kinds(report: ScoreReport) -> str:
     kinds = report.mistakes.kinds
     top = max(kinds.values(), default=0)
-    return _table(["kind", "entities"], [[kind, f"{_bar(kinds[kind], top)}{kinds[kind]:,}"] for kind in KINDS])
+    return _table(["kind", "entities"], [[kind, _bar(kinds[kind], top, f"{kinds[kind]:,}")] for kind in KINDS])
 
 
 def _groups(counts: EntityCounts, unit: str) -> str:
     names = sorted(counts.types(), key=lambda name: (int("".join(filter(str.isdigit, name.split("-")[0])) or 0), name))
     rows = [
-        [escape(name), *_percent(counts[name])[:2], _f1_bar(counts[name]), *_counts(counts[name])[:2]] for name in names
+        [
+            escape(name),
+            *_percent(counts[name])[:2],
+            _bar(counts[name].f1, 1, f"{100 * counts[name].f1:.2f}"),
+            *_counts(counts[name])[:2],
+        ]
+        for name in names
     ]
     return _table([unit, "P", "R", "F1", "gold", "found"], rows)
 
@@ -202,9 +208,6 @@ def _counts(score: Score) -> list[str]:
     return [f"{value:,}" for value in score]
 
 
-def _f1_bar(score: Score) -> str:
-    return f"{_bar(score.f1, 1)}{100 * score.f1:.2f}"
-
-
-def _bar(value: float, top: float) -> str:
-    return f'<span class="bar"><i style="width:{100 * value / top if top else 0:.1f}%"></i></span>'
+def _bar(value: float, top: float, number: str) -> str:
+    share = 100 * value / top if top else 0.0
+    return f'<span class="bar"><i style="width:{share:.1f}%"></i></span><span class="number">{number}</span>'

@@ -39,6 +39,8 @@ th { font-weight: 600; color: var(--soft); font-size: 13px; }
 th.text, td.text { text-align: left; }
 td.wrap { white-space: normal; overflow-wrap: anywhere; vertical-align: top; line-height: 1.7; }
 td.wrap:first-child { white-space: nowrap; }
+td.wrap mark { overflow-wrap: normal; }
+.number { display: inline-block; min-width: 3.6em; }
 .example { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
 .example { color: var(--soft); font-size: 13px; line-height: 1.5; min-width: 280px; }
 tr.total td { font-weight: 600; }
@@ -53,7 +55,7 @@ td.heat { background: rgba(var(--heat), var(--share, 0)); }
 .words { line-height: 2.05; overflow-wrap: anywhere; }
 mark { box-decoration-break: clone; -webkit-box-decoration-break: clone; }
 mark { border-radius: 5px; padding: 2px 5px; color: inherit; }
-mark small { font-size: 11px; font-weight: 600; margin-left: 5px; opacity: .85; }
+mark small { white-space: nowrap; font-size: 11px; font-weight: 600; margin-left: 5px; opacity: .85; }
 mark.right { background: var(--right); color: var(--right-ink); }
 mark.wrong { background: var(--wrong); color: var(--wrong-ink); }
 mark.lost { background: var(--lost); color: var(--lost-ink); }
