@@ -124,7 +124,7 @@ class _Rows:
                 continue
             self.dimensions = self.dimensions or line.count(b" ")
             count += 1
-            if line.count(b" ") == self.dimensions:
+            if 0 < self.dimensions == line.count(b" "):
                 word, _, numbers = line.partition(b" ")
             else:
                 word, numbers = self._split_from_the_right(line, number)
