@@ -13,7 +13,7 @@ class Chain:
     """Scores of all tag sequences of a batch, time first, because the algorithms walk along time.
 
     The score of a sequence is `start[y0]`, plus `emissions[t, b, yt]` and `transitions[yt, yt+1]` along it, plus
-    `end[ylast]`, plus `offset[b]`. What is forbidden scores minus infinity, a real one: no sum of finite emissions
+    `end[ylast]`, plus `offset`. What is forbidden scores minus infinity, a real one: no sum of finite emissions
     can win it back.
 
     Attributes:
@@ -22,7 +22,8 @@ class Chain:
         start: (K,)
         end: (K,)
         lengths: (B,) int64, tokens of each sentence; the real tokens come first.
-        offset: (B,) float64, what was taken from the emissions to make their largest 0.
+        full: Whether there is no padding; saves work on masks.
+        largest: (T, B), what was taken from the emissions to make their largest 0.
     """
 
     emissions: Tensor
@@ -30,7 +31,8 @@ class Chain:
     start: Tensor
     end: Tensor
     lengths: Tensor
-    offset: Tensor
+    full: bool
+    largest: Tensor
 
     @property
     def real(self) -> Tensor:
@@ -39,9 +41,27 @@ class Chain:
         return steps.unsqueeze(1) < self.lengths
 
     @property
+    def offset(self) -> Tensor:
+        """(B,) float64, the part of every sequence's score that the emissions lost."""
+        return self.without_padding(self.largest).sum(0, dtype=torch.float64)
+
+    @property
     def last(self) -> Tensor:
         """(B,) int64, position of each sentence's last token; 0 for an empty sentence."""
         return (self.lengths - 1).clamp(min=0)
+
+    def without_padding(self, values: Tensor) -> Tensor:
+        """Values (T, B) or (T, B, K), 0 on padding."""
+        if self.full:
+            return values
+        return values.masked_fill(~(self.real if values.dim() == 2 else self.real.unsqueeze(2)), 0.0)
+
+    def at_last(self, values: Tensor) -> Tensor:
+        """Values (T, B) or (T, B, K) at each sentence's last token, (B,) or (B, K)."""
+        if self.full:
+            return values[-1]
+        index = self.last.unsqueeze(0)
+        return values.gather(0, index if values.dim() == 2 else index.unsqueeze(2).expand_as(values[:1])).squeeze(0)
 
     def path_score(self, path: Tensor) -> Tensor:
         """Score of one tag sequence a sentence, without `offset`; 0 for an empty sentence.
@@ -53,13 +73,13 @@ class Chain:
             (B,) float64: a sum over 5,000 tokens keeps its digits.
         """
         size = self.transitions.shape[0]
-        real = self.real
-        emitted = self.emissions.gather(2, path.unsqueeze(2)).squeeze(2).masked_fill(~real, 0.0)
-        steps = (path[:-1] * size + path[1:]).flatten()
-        moved = self.transitions.flatten().index_select(0, steps).view_as(path[1:]).masked_fill(~real[1:], 0.0)
-        final = path.gather(0, self.last.unsqueeze(0)).squeeze(0)
-        ends = (self.start[path[0]] + self.end[final]).masked_fill(self.lengths == 0, 0.0)
-        return emitted.sum(0, dtype=torch.float64) + moved.sum(0, dtype=torch.float64) + ends
+        emitted = self.emissions.gather(2, path.unsqueeze(2)).squeeze(2)
+        steps = torch.add(path[1:], path[:-1], alpha=size).flatten()
+        moved = self.transitions.flatten().index_select(0, steps).view_as(path[1:])
+        first = self.start.index_select(0, path[0]).unsqueeze(0)
+        per_token = self.without_padding(emitted + torch.cat([first, moved])).sum(0, dtype=torch.float64)
+        final = self.end.index_select(0, self.at_last(path))
+        return per_token + (final if self.full else final.masked_fill(self.lengths == 0, 0.0))
 
     def restricted(self, allowed: Tensor) -> Chain:
         """The same chain where each token has only some tags.
@@ -68,13 +88,8 @@ class Chain:
             allowed: (T, B, K) bool, at least one true for each token, padding included.
         """
         emissions = self.emissions.masked_fill(~allowed, -torch.inf)
-        return self._shifted(emissions)
-
-    def _shifted(self, emissions: Tensor) -> Chain:
-        # Detached: the shift cancels out of every likelihood, so it must not carry gradients either.
-        largest = emissions.detach().amax(2)
-        offset = self.offset + largest.masked_fill(~self.real, 0.0).sum(0, dtype=torch.float64)
-        return replace(self, emissions=emissions - largest.unsqueeze(2), offset=offset)
+        largest = _largest(emissions)
+        return replace(self, emissions=emissions - largest, largest=self.largest + largest.squeeze(2))
 
     def rows(self, index: Tensor) -> Chain:
         """The chain of some sentences only.
@@ -86,11 +101,13 @@ class Chain:
             self,
             emissions=self.emissions.index_select(1, index),
             lengths=self.lengths.index_select(0, index),
-            offset=self.offset.index_select(0, index),
+            largest=self.largest.index_select(1, index),
         )
 
     @classmethod
-    def build(cls, *, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor) -> Chain:
+    def build(
+        cls, *, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, full: bool = False
+    ) -> Chain:
         """A chain from raw emissions.
 
         Args:
@@ -99,13 +116,23 @@ class Chain:
             start: (K,)
             end: (K,)
             lengths: (B,) int64.
+            full: Whether every sentence is known to have T tokens.
         """
-        raw = cls(
-            emissions=emissions,
+        if not full:
+            real = torch.arange(len(emissions), device=lengths.device).unsqueeze(1) < lengths
+            emissions = emissions.masked_fill(~real.unsqueeze(2), 0.0)
+        largest = _largest(emissions)
+        return cls(
+            emissions=emissions - largest,
             transitions=transitions,
             start=start,
             end=end,
             lengths=lengths,
-            offset=torch.zeros(lengths.shape, dtype=torch.float64, device=lengths.device),
+            full=full,
+            largest=largest.squeeze(2),
         )
-        return raw._shifted(emissions.masked_fill(~raw.real.unsqueeze(2), 0.0))
+
+
+def _largest(emissions: Tensor) -> Tensor:
+    """(T, B, 1), without gradient: the shift cancels out of every likelihood, so it must not carry one either."""
+    return emissions.detach().amax(2, keepdim=True)

@@ -45,14 +45,11 @@ def lannoy_log_likelihood(chain: Chain, path: Tensor, weights: Tensor) -> Tensor
     Source: De Lannoy et al. 2012, "Weighted conditional random fields for supervised interpatient heartbeat
     classification", as AllenNLP computes it: transitions have the weight of the former tag, start and end none.
     """
-    real = chain.real
     weight = weights[path]
     emitted = chain.emissions.gather(2, path.unsqueeze(2)).squeeze(2) * weight
     moved = chain.transitions[path[:-1], path[1:]] * weight[:-1]
     alpha, growth = forward_messages(chain)
-    per_token = (emitted - growth * weight).masked_fill(~real, 0.0).sum(0)
-    per_move = moved.masked_fill(~real[1:], 0.0).sum(0, dtype=torch.float64)
-    final_tag = path.gather(0, chain.last.unsqueeze(0)).squeeze(0)
-    final = alpha.gather(0, chain.last.view(1, -1, 1).expand_as(alpha[:1])).squeeze(0)
-    ends = chain.start[path[0]] + chain.end[final_tag] - (final + chain.end).logsumexp(1)
-    return (per_token + per_move + ends).masked_fill(chain.lengths == 0, 0.0)
+    first = chain.start[path[0]].unsqueeze(0)
+    per_token = emitted + torch.cat([first, moved]) - growth * weight
+    ends = chain.end[chain.at_last(path)] - (chain.at_last(alpha) + chain.end).logsumexp(1)
+    return (chain.without_padding(per_token).sum(0) + ends).masked_fill(chain.lengths == 0, 0.0)

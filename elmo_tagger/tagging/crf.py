@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,9 @@ class ConditionalRandomField(nn.Module):
     """
 
     _constraint_mask: Tensor
+    _forbidden: Tensor
+    _forbidden_start: Tensor
+    _forbidden_end: Tensor
     label_weights: Tensor
 
     def __init__(
@@ -84,6 +88,7 @@ class ConditionalRandomField(nn.Module):
         self.weight_strategy = weight_strategy if label_weights is not None else None
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
         self.register_buffer("_constraint_mask", _constraint_mask(num_tags, constraints))
+        self._split_constraints()
         self.include_start_end_transitions = include_start_end_transitions
         if include_start_end_transitions:
             self.start_transitions = nn.Parameter(torch.empty(num_tags))
@@ -91,6 +96,21 @@ class ConditionalRandomField(nn.Module):
         if label_weights is not None:
             self.register_buffer("label_weights", torch.tensor(label_weights, dtype=torch.float32))
         self.reset_parameters()
+
+    def _split_constraints(self) -> None:
+        """Keep the mask's parts in the form in which every call needs them."""
+        forbidden, size = ~self._constraint_mask, self.num_tags
+        self.register_buffer("_forbidden", forbidden[:size, :size].contiguous(), persistent=False)
+        self.register_buffer("_forbidden_start", forbidden[size, :size].contiguous(), persistent=False)
+        self.register_buffer("_forbidden_end", forbidden[:size, size + 1].contiguous(), persistent=False)
+        parts = (self._forbidden, self._forbidden_start, self._forbidden_end)
+        self._constrained = any(bool(part.any()) for part in parts)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        # AllenNLP stores its mask as numbers.
+        self._constraint_mask = self._constraint_mask.bool()
+        self._split_constraints()
 
     def reset_parameters(self) -> None:
         """Draw new transitions, in AllenNLP's order and from its distributions."""
@@ -158,8 +178,7 @@ class ConditionalRandomField(nn.Module):
         with _full_precision(emissions):
             packing = self._packing(emissions, mask)
             chain = self._chain(packing.pack(emissions), self.transitions, packing)
-            path = best_paths(chain)
-            score = chain.path_score(path)
+            path, score = best_paths(chain)
             check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
             path = packing.unpack(path, PADDING_TAG)
             return path, (score + chain.offset).to(chain.emissions.dtype)
@@ -289,17 +308,17 @@ class ConditionalRandomField(nn.Module):
         no_scores = transitions.new_zeros(size)
         start = self.start_transitions if self.include_start_end_transitions else no_scores
         end = self.end_transitions if self.include_start_end_transitions else no_scores
-        if constrained:
-            forbidden = ~self._constraint_mask
-            transitions = transitions.masked_fill(forbidden[:size, :size], -torch.inf)
-            start = start.masked_fill(forbidden[size, :size], -torch.inf)
-            end = end.masked_fill(forbidden[:size, size + 1], -torch.inf)
+        if constrained and self._constrained:
+            transitions = transitions.masked_fill(self._forbidden, -torch.inf)
+            start = start.masked_fill(self._forbidden_start, -torch.inf)
+            end = end.masked_fill(self._forbidden_end, -torch.inf)
         return Chain.build(
             emissions=emissions,
             transitions=transitions.to(emissions.dtype),
             start=start.to(emissions.dtype),
             end=end.to(emissions.dtype),
             lengths=packing.lengths,
+            full=packing.full,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -60,34 +61,28 @@ class LogSpacePartition(torch.autograd.Function):
     """Logarithm of the summed exponentials of all tag sequences' scores, without the chain's offset."""
 
     @staticmethod
-    def forward(
-        ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, offset: Tensor
-    ) -> Tensor:
-        """(B,) float64; arguments are the fields of `Chain`."""
-        chain = Chain(
-            emissions=emissions, transitions=transitions, start=start, end=end, lengths=lengths, offset=offset
-        )
+    def forward(ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, chain: Chain) -> Tensor:
+        """(B,) float64; the first arguments are those of the chain that have gradients."""
+        chain = replace(chain, emissions=emissions, transitions=transitions, start=start, end=end)
         alpha, growth = forward_messages(chain)
-        ctx.save_for_backward(emissions, transitions, start, end, lengths, offset, alpha)
-        final = alpha.gather(0, chain.last.view(1, -1, 1).expand_as(alpha[:1])).squeeze(0) + end
-        total = growth.masked_fill(~chain.real, 0.0).sum(0) + final.logsumexp(1)
-        return total.masked_fill(lengths == 0, 0.0)
+        ctx.save_for_backward(emissions, transitions, start, end, alpha)
+        ctx.chain = replace(chain, emissions=alpha)  # not the inputs a second time: autograd keeps those
+        total = chain.without_padding(growth).sum(0) + (chain.at_last(alpha) + end).logsumexp(1)
+        return total.masked_fill(chain.lengths == 0, 0.0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient is the expected number of times that each score is used."""
-        *fields, alpha = ctx.saved_tensors
-        chain = Chain(**dict(zip(Chain.__dataclass_fields__, fields, strict=True)))
-        weight = grad.to(alpha.dtype)
+        emissions, transitions, start, end, alpha = ctx.saved_tensors
+        chain = replace(ctx.chain, emissions=emissions, transitions=transitions, start=start, end=end)
+        weight = grad.to(alpha.dtype).unsqueeze(1)
         beta = backward_messages(chain)
-        marginals = (alpha + beta).softmax(2).nan_to_num(0.0)
-        marginals = (marginals * weight.unsqueeze(1)).masked_fill(~chain.real.unsqueeze(2), 0.0)
-        moves = torch.zeros_like(chain.transitions)
-        for step in range(1, alpha.shape[0]):
-            ahead = (chain.emissions[step] + beta[step]).unsqueeze(1)
-            joint = (alpha[step - 1].unsqueeze(2) + chain.transitions + ahead).flatten(1).softmax(1).nan_to_num(0.0)
-            used = (weight * (step < chain.lengths)).unsqueeze(1)
+        marginals = chain.without_padding((alpha + beta).softmax(2).nan_to_num(0.0) * weight)
+        moves = torch.zeros_like(transitions)
+        for step in range(1, len(alpha)):
+            ahead = (emissions[step] + beta[step]).unsqueeze(1)
+            joint = (alpha[step - 1].unsqueeze(2) + transitions + ahead).flatten(1).softmax(1).nan_to_num(0.0)
+            used = weight * (step < chain.lengths).unsqueeze(1)
             moves += (joint * used).sum(0).view_as(moves)
-        finals = marginals.gather(0, chain.last.view(1, -1, 1).expand_as(marginals[:1])).squeeze(0)
-        return marginals, moves, marginals[0].sum(0), finals.sum(0), None, None
+        return marginals, moves, marginals[0].sum(0), chain.at_last(marginals).sum(0), None

@@ -18,19 +18,23 @@ class Packing:
         mask: (B, T) bool.
         lengths: (B,) int64, real tokens.
         order: (B, T) int64, positions of the real tokens first, then of the others; None where they are in front.
+        full: Whether nothing is masked.
     """
 
     mask: Tensor
     lengths: Tensor
     order: Tensor | None
+    full: bool
 
     @classmethod
     def of(cls, mask: Tensor) -> Packing:
         """The packing of a mask."""
         lengths = mask.sum(1)
+        if mask.numel() and mask.all():
+            return cls(mask=mask, lengths=lengths, order=None, full=True)
         gaps = mask[:, 1:] & ~mask[:, :-1]
         order = (~mask).byte().argsort(dim=1, stable=True) if gaps.any() else None
-        return cls(mask=mask, lengths=lengths, order=order)
+        return cls(mask=mask, lengths=lengths, order=order, full=False)
 
     def pack(self, values: Tensor) -> Tensor:
         """(B, T, ...) to (T, B, ...), real tokens first; one padding token where T is 0. Float16s become float32."""
@@ -45,6 +49,8 @@ class Packing:
     def unpack(self, values: Tensor, fill: float) -> Tensor:
         """(T, B, ...) to (B, T, ...), tokens at their places, `fill` where masked."""
         values = values.transpose(0, 1)[:, : self.mask.shape[1]]
+        if self.full:
+            return values.contiguous()
         if self.order is not None:
             index = self.order.view(*self.order.shape, *[1] * (values.dim() - 2)).expand_as(values)
             values = torch.empty_like(values).scatter_(1, index, values)

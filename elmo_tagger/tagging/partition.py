@@ -16,13 +16,14 @@ def log_partition(chain: Chain) -> Tensor:
         (B,) float64, nats, without the chain's offset; 0 for an empty sentence and minus infinity where no sequence
         is possible. Its gradient with respect to the emissions is the tags' marginal probabilities.
     """
-    total, trusted = ScaledPartition.apply(*_fields(chain))  # type: ignore[no-untyped-call]
+    total, trusted = ScaledPartition.apply(*_differentiable(chain), chain)  # type: ignore[no-untyped-call]
     if trusted.all():
         return total  # type: ignore[no-any-return]
     rows = (~trusted).nonzero().squeeze(1)
-    rescued = LogSpacePartition.apply(*_fields(chain.rows(rows)))  # type: ignore[no-untyped-call]
+    distrusted = chain.rows(rows)
+    rescued = LogSpacePartition.apply(*_differentiable(distrusted), distrusted)  # type: ignore[no-untyped-call]
     return total.index_copy(0, rows, rescued)  # type: ignore[no-any-return]
 
 
-def _fields(chain: Chain) -> tuple[Tensor, ...]:
-    return (chain.emissions, chain.transitions, chain.start, chain.end, chain.lengths, chain.offset)
+def _differentiable(chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return chain.emissions, chain.transitions, chain.start, chain.end

@@ -89,7 +89,7 @@ class Messages:
         """The messages of a batch, with the fast passes where they can be trusted for every sentence."""
         fast = scaled_messages(chain)
         if (fast.trusted | (chain.lengths == 0)).all():
-            return cls(alpha=fast.alpha.log(), gamma=fast.gamma.log(), growth=fast.growth)
+            return cls(alpha=fast.alpha.log(), gamma=fast.gamma.log(), growth=fast.growth(chain))
         alpha, growth = forward_messages(chain)
         return cls(alpha=alpha, gamma=backward_messages(chain) + chain.emissions, growth=growth)
 

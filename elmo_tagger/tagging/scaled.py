@@ -11,7 +11,7 @@ computed again in log space.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,14 +26,14 @@ LOSS_FACTOR = 1e13
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledMessages:
-    """Result of the two passes; no meaning on padding.
+    """Result of the two passes.
 
     Attributes:
-        alpha: (T, B, K), probability of each tag after the tokens up to it.
-        beta: (T, B, K), relative likelihood of the rest of the sentence given each tag.
-        gamma: (T, B, K), the same with the token's own emission, summing to 1 over K.
-        overlap: (T, B), sum of alpha times beta.
-        growth: (T, B) float64, logarithm by which the total grew in each step.
+        alpha: (T, B, K), probability of each tag after the tokens up to it; without meaning on padding.
+        beta: (T, B, K), relative likelihood of the rest of the sentence given each tag; likewise.
+        gamma: (T, B, K), the same with the token's own emission, summing to 1 over K; likewise.
+        overlap: (T, B), sum of alpha times beta; 1 on padding.
+        mass: (T, B), factor by which the total grew in each step, up to the shifts of start and transitions; likewise.
         factors: (K, K), exponentials of the transitions, the largest 1.
         trusted: (B,) bool, false where underflow may have cost digits.
     """
@@ -42,46 +42,54 @@ class ScaledMessages:
     beta: Tensor
     gamma: Tensor
     overlap: Tensor
-    growth: Tensor
+    mass: Tensor
     factors: Tensor
     trusted: Tensor
+
+    def growth(self, chain: Chain) -> Tensor:
+        """(T, B) float64, logarithm by which the total grew in each step."""
+        growth = self.mass.log().double() + chain.transitions.max()
+        growth[0] += chain.start.max() - chain.transitions.max()
+        return growth
 
 
 def scaled_messages(chain: Chain) -> ScaledMessages:
     """Both passes over a batch."""
-    emissions, lengths = chain.emissions, chain.lengths
     factors = (chain.transitions - chain.transitions.max()).exp()
-    reversal = _reversal(lengths, len(emissions))
-    weights = emissions.exp()
+    begin = torch.stack([chain.start, chain.end])
+    begin = (begin - begin.amax(1, keepdim=True)).exp()
+    reverse = _Reversal(chain)
+    weights = chain.emissions.exp()
     # (T, 2, B, K): the second half of each step runs over the reversed sentences.
-    weights = torch.stack([weights, _reorder(weights, reversal)], 1)
-    begin = torch.stack([(chain.start - chain.start.max()).exp(), (chain.end - chain.end.max()).exp()])
+    weights = torch.stack([weights, reverse(weights)], 1)
     before, after, mass = _both_passes(weights, torch.stack([factors, factors.t()]), begin)
-    alpha, gamma = after[:, 0], _reorder(after[:, 1], reversal)
-    beta = _reorder(before[:, 1], reversal)
+    alpha, gamma, beta = after[:, 0], reverse(after[:, 1]), reverse(before[:, 1])
+    mass, mass_behind = mass[:, 0], reverse(mass[:, 1])
     overlap = (alpha * beta).sum(2)
-    growth = mass[:, 0].log().double() + chain.transitions.max()
-    growth[0] += chain.start.max() - chain.transitions.max()
+    if not chain.full:
+        padding = ~chain.real
+        mass, mass_behind, overlap = (each.masked_fill(padding, 1.0) for each in (mass, mass_behind, overlap))
+    trusted = _trusted(mass, mass_behind, overlap)
     return ScaledMessages(
-        alpha=alpha,
-        beta=beta,
-        gamma=gamma,
-        overlap=overlap,
-        growth=growth,
-        factors=factors,
-        trusted=_trusted(mass[:, 0], _reorder(mass[:, 1], reversal), overlap, chain.real),
+        alpha=alpha, beta=beta, gamma=gamma, overlap=overlap, mass=mass, factors=factors, trusted=trusted
     )
 
 
-def _reversal(lengths: Tensor, steps: int) -> Tensor:
-    """(T * B,) rows of a flattened (T, B, ...) tensor that reverse each sentence in place and leave padding alone."""
-    step = torch.arange(steps, device=lengths.device).unsqueeze(1)
-    mirrored = torch.where(step < lengths, lengths - 1 - step, step)
-    return (mirrored * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
+class _Reversal:
+    """Turns each sentence of (T, B, ...) values around in place and leaves padding alone."""
 
+    def __init__(self, chain: Chain) -> None:
+        self.rows: Tensor | None = None
+        if not chain.full:
+            steps, size = chain.emissions.shape[:2]
+            step = torch.arange(steps, device=chain.lengths.device).unsqueeze(1)
+            mirrored = torch.where(step < chain.lengths, chain.lengths - 1 - step, step)
+            self.rows = (mirrored * size + torch.arange(size, device=chain.lengths.device)).flatten()
 
-def _reorder(values: Tensor, rows: Tensor) -> Tensor:
-    return values.flatten(0, 1).index_select(0, rows).view_as(values)
+    def __call__(self, values: Tensor) -> Tensor:
+        if self.rows is None:
+            return values.flip(0)
+        return values.flatten(0, 1).index_select(0, self.rows).view_as(values)
 
 
 def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,17 +124,16 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
     return before, after, mass
 
 
-def _trusted(mass: Tensor, mass_behind: Tensor, overlap: Tensor, real: Tensor) -> Tensor:
-    """Which sentences lost nothing that matters.
+def _trusted(mass: Tensor, mass_behind: Tensor, overlap: Tensor) -> Tensor:
+    """Which sentences lost nothing that matters, (B,) bool; arguments (T, B), 1 on padding.
 
     In a step forward, entries below the smallest normal number `tiny` are lost, at most `tiny / mass` of the whole
     once rescaled; their part in the result is at most that over `overlap`, since beta is at most 1. Likewise backward,
     and a transition factor that underflows loses at most `tiny / overlap`. NaN (no sequence at all) compares false.
     """
     limit = torch.finfo(mass.dtype).tiny * LOSS_FACTOR
-    kept = (mass * overlap >= limit) | ~real
-    kept_behind = (mass_behind[1:] * overlap[:-1] >= limit) | ~real[1:]
-    return kept.all(0) & kept_behind.all(0)
+    kept = (mass * overlap).amin(0) >= limit
+    return kept & ((mass_behind[1:] * overlap[:-1]).amin(0) >= limit) if len(mass) > 1 else kept
 
 
 class ScaledPartition(torch.autograd.Function):
@@ -134,34 +141,39 @@ class ScaledPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, offset: Tensor
+        ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, chain: Chain
     ) -> tuple[Tensor, Tensor]:
-        """(B,) float64, and (B,) bool that is false where the number must not be used; arguments as in `Chain`."""
-        chain = Chain(
-            emissions=emissions, transitions=transitions, start=start, end=end, lengths=lengths, offset=offset
-        )
+        """(B,) float64, and (B,) bool that is false where the number must not be used.
+
+        The first arguments are those of the chain that have gradients.
+        """
         messages = scaled_messages(chain)
-        empty = lengths == 0
-        trusted = messages.trusted | empty
-        final = messages.overlap.gather(0, chain.last.unsqueeze(0)).squeeze(0)
-        total = messages.growth.masked_fill(~chain.real, 0.0).sum(0) + final.log() + end.max()
-        used = (chain.real & trusted).unsqueeze(2)
+        trusted = messages.trusted if chain.full else messages.trusted | (chain.lengths == 0)
+        shifts = start.max() + end.max() + chain.last * transitions.max()
+        total = messages.mass.log().sum(0, dtype=torch.float64) + chain.at_last(messages.overlap).log() + shifts
         overlap = messages.overlap.unsqueeze(2)
-        # Products with zero would keep the NaN of padding and of distrusted sentences; masked_fill removes it.
-        marginals = (messages.alpha * messages.beta / overlap).masked_fill(~used, 0.0)
-        left = (messages.alpha[:-1] / overlap[:-1]).masked_fill(~used[1:], 0.0)
-        right = messages.gamma[1:].masked_fill(~used[1:], 0.0)
-        ctx.save_for_backward(marginals, left, right, messages.factors, chain.last)
+        marginals = messages.alpha * messages.beta / overlap
+        left = messages.alpha[:-1] / overlap[:-1]
+        right = messages.gamma[1:]
+        if not chain.full or not trusted.all():
+            # masked_fill, not a product: padding and distrusted sentences may hold NaN.
+            unused = ~(chain.real & trusted).unsqueeze(2)
+            marginals, left, right = (
+                marginals.masked_fill(unused, 0.0),
+                left.masked_fill(unused[1:], 0.0),
+                (right.masked_fill(unused[1:], 0.0)),
+            )
+        ctx.save_for_backward(marginals, left, right, messages.factors)
+        ctx.chain = replace(chain, emissions=marginals, transitions=messages.factors)  # no inputs: they need no keeping
         ctx.mark_non_differentiable(trusted)
-        return total.masked_fill(empty, 0.0), trusted
+        return total if chain.full else total.masked_fill(chain.lengths == 0, 0.0), trusted
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         """The gradient is the expected number of times that each score is used."""
-        marginals, left, right, factors, last = ctx.saved_tensors
+        marginals, left, right, factors = ctx.saved_tensors
         weight = grad.to(marginals.dtype).unsqueeze(1)
         marginals = marginals * weight
         moves = factors * ((left * weight).flatten(0, 1).t() @ right.flatten(0, 1))
-        finals = marginals.gather(0, last.view(1, -1, 1).expand_as(marginals[:1])).squeeze(0)
-        return marginals, moves, marginals[0].sum(0), finals.sum(0), None, None
+        return marginals, moves, marginals[0].sum(0), ctx.chain.at_last(marginals).sum(0), None

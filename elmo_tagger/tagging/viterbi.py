@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,44 +19,81 @@ RESCALE_EVERY = 16  # steps; keeps running scores near 0, where float32 is dense
 SLAB = 1 << 17  # numbers of a (B, K, K) table kept at a time, half a MiB: a core's second-level cache holds it
 
 
-def best_paths(chain: Chain) -> Tensor:
+def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     """The best tag sequence of each sentence.
 
     Returns:
-        (T, B) int64; ids without meaning on padding and where no sequence is possible.
+        (T, B) int64, ids without meaning on padding and where no sequence is possible; and (B,) float64, the
+        sequences' scores without the chain's offset, minus infinity where there is none.
 
     Source: Viterbi 1967; back pointers are found again on the way back, for the tags of the path alone.
     """
     _, size, tags = chain.emissions.shape
     if chain.emissions.device.type == "cpu" and size * tags * tags > 2 * SLAB:
         slabs = torch.split(torch.arange(size), max(1, SLAB // (tags * tags)))
-        return torch.cat([_best_paths(chain.rows(rows)) for rows in slabs], 1)
+        parts = [_best_paths(chain.rows(rows)) for rows in slabs]
+        return torch.cat([path for path, _ in parts], 1), torch.cat([score for _, score in parts])
     return _best_paths(chain)
 
 
-def _best_paths(chain: Chain) -> Tensor:
-    steps, size, tags = chain.emissions.shape
+def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
+    scores, taken = _running_scores(chain, incoming)
+    score, final = _first_max(chain.at_last(scores) + chain.end)
+    walk = _walk_on_cpu if final.device.type == "cpu" else _walk
+    path = walk(scores, incoming, final, chain.last)
+    return path, (score + taken).masked_fill(chain.lengths == 0, 0.0)
+
+
+def _running_scores(chain: Chain, incoming: Tensor) -> tuple[Tensor, Tensor]:
+    """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it."""
+    _, size, tags = chain.emissions.shape
     scores = torch.empty_like(chain.emissions)
     torch.add(chain.emissions[0], chain.start, out=scores[0])
+    taken = torch.zeros(size, dtype=torch.float64, device=scores.device)
     table = scores.new_empty(size, tags, tags)
-    by_step = scores.unbind()
-    for step, emission in enumerate(chain.emissions.unbind()[1:], 1):
-        torch.add(by_step[step - 1].unsqueeze(1), incoming, out=table)
-        torch.amax(table, 2, out=by_step[step])
-        by_step[step].add_(emission)
+    rows = scores.unsqueeze(2).unbind()
+    for step, (score, emission) in enumerate(zip(scores.unbind()[1:], chain.emissions.unbind()[1:], strict=True), 1):
+        torch.add(rows[step - 1], incoming, out=table)
+        torch.amax(table, 2, out=score)
+        score.add_(emission)
         if step % RESCALE_EVERY == 0:
-            by_step[step].sub_(_finite(by_step[step].amax(1, keepdim=True)))
-    final = (scores.gather(0, chain.last.view(1, -1, 1).expand_as(scores[:1])).squeeze(0) + chain.end).argmax(1)
-    path = final.new_empty(steps, size)
-    path[steps - 1] = final
-    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= chain.last).unbind()
-    tag = final
+            shift = _finite(score.amax(1, keepdim=True))
+            score.sub_(shift)
+            taken += shift.squeeze(1) * (step <= chain.last)
+    return scores, taken
+
+
+def _first_max(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Largest of each row and its first place; `max` promises no order among equals, `argmax` does."""
+    place = scores.argmax(1)
+    return scores.gather(1, place.unsqueeze(1)).squeeze(1), place
+
+
+def _walk(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor) -> Tensor:
+    """(T, B) int64, the path from each sentence's final tag back to its first."""
+    steps = len(scores)
+    path = final.new_empty(steps, len(final))
+    path[-1] = final
+    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= last).unbind()
     for step in range(steps - 2, -1, -1):
-        back = incoming.index_select(0, tag).add_(by_step[step]).argmax(1)
-        tag = torch.where(is_last[step], final, back)
-        path[step] = tag
+        back = incoming.index_select(0, path[step + 1]).add_(scores[step]).argmax(1)
+        torch.where(is_last[step], final, back, out=path[step])
     return path
+
+
+def _walk_on_cpu(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor) -> Tensor:
+    """As `_walk`, with NumPy on the same memory: for rows this short its calls cost a third of PyTorch's."""
+    steps, rows, table, end = len(scores), scores.numpy(), incoming.numpy(), final.numpy()
+    path = np.empty((steps, len(end)), dtype=np.int64)
+    path[-1] = end
+    is_last = np.arange(steps)[:, None] >= last.numpy()
+    for step in range(steps - 2, -1, -1):
+        back = table.take(path[step + 1], 0)
+        back += rows[step]
+        np.copyto(path[step], back.argmax(1))
+        np.copyto(path[step], end, where=is_last[step])
+    return torch.from_numpy(path)
 
 
 def _finite(scores: Tensor) -> Tensor:
@@ -82,8 +120,7 @@ def n_best_paths(chain: Chain, n: int) -> tuple[Tensor, Tensor]:
             scores = scores - _finite(scores.amax((1, 2), keepdim=True))
         ends.append(scores)
         pointers.append(pointer)
-    last = chain.last.view(1, -1, 1, 1).expand(1, size, tags, n)
-    final = torch.stack(ends).gather(0, last).squeeze(0) + chain.end.unsqueeze(1)
+    final = chain.at_last(torch.stack(ends).flatten(2)).view(size, tags, n) + chain.end.unsqueeze(1)
     best, state = _first_largest(final.flatten(1), n)
     return torch.stack(list(_walk_back(chain, state, pointers))[::-1]), best > -torch.inf
 
