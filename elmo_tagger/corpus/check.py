@@ -173,7 +173,7 @@ def _read(source: Source, words: Ids, phrases: PhraseCounter, scheme: str | None
         sentence_lengths[len(sentence.tokens)] += 1
         if sentence.lines:
             if readable and sentence.document == document:
-                file.empty_sentences += max(sentence.lines[0] - line - 2, 0) if line else sentence.lines[0] - 1
+                file.empty_sentences += max(sentence.lines[0] - line - 2, 0) if line else 0
             line, document, readable = sentence.lines[-1], sentence.document, True
     file.empty_sentences += sentence_lengths[0]
     file.sentences = sentence_lengths.total()

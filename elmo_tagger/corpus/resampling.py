@@ -48,7 +48,7 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
     total_a, total_b = a.sum(axis=0), b.sum(axis=0)
     observed = np.abs(f1(total_a) - f1(total_b))
     matters = np.flatnonzero((a != b).any(axis=(1, 2)))  # swapping equal outputs changes nothing
-    change = (a - b)[matters].reshape(len(matters), -1)
+    change = (a - b)[matters].reshape(len(matters), total_a.size)
     extreme = np.zeros(len(observed), dtype=np.int64)
     random = np.random.default_rng([seed, 0])
     for size in _batches(resamples, len(matters)):

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from elmo_tagger.corpus.check import CheckReport, check_files
+
+GOOD = "EU B-ORG\nrejects O\nGerman B-MISC\ncall O\n\nPeter B-PER\nBlackburn I-PER\n\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(name: str, text: str | bytes) -> str:
+        Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+        return name
+
+    return write_file
+
+
+def messages(report: CheckReport) -> list[str]:
+    return [message for file in report.files for message in file.messages]
+
+
+def test_counts(write) -> None:
+    report = check_files([write("train.conll", GOOD)])
+    (file,) = report.files
+    assert (file.sentences, file.tokens, file.scheme, file.broken["BIO"], file.errors) == (2, 6, "BIO", 0, 0)
+    assert file.entities == {"ORG": 1, "MISC": 1, "PER": 1}
+    assert file.sentence_lengths == {2: 1, 4: 1}
+    assert file.entity_lengths == {1: 2, 2: 1}
+    assert file.columns == ["tokens", "tags"]
+    assert report.failures == []
+
+
+def test_every_ill_formed_line_is_named_and_said_how_it_would_be_read(write) -> None:
+    good = GOOD * 5
+    path = write("train.conll", good + "a O\nb I-PER\n\nc\nd B-PER\n\nI-LOC I-LOC\n\nx Q-LOC\n")
+    start = good.count("\n")
+    report = check_files([path], scheme="BIO")
+    assert messages(report) == [
+        f"train.conll:{start + 4}: 1 column, expected 2 as in line 1",
+        f"train.conll:{start + 2}: I-PER after O: BIO expects B-PER or I-PER before it; "
+        "leniently read as the first token of an entity",
+        f"train.conll:{start + 7}: I-LOC at the start of the sentence: BIO expects B-LOC or I-LOC before it; "
+        "leniently read as the first token of an entity",
+        f"train.conll:{start + 9}: 'Q-LOC' is no BIO tag: expected O, or one of B, I with a type as in B-PER",
+    ]
+    assert report.failures == ["train.conll: 4 ill-formed lines"]
+
+
+def test_problems_after_a_dropped_line_have_the_right_line(write) -> None:
+    report = check_files([write("a.conll", GOOD + "a O\nbroken\nb O\nc I-PER\n\n" + GOOD)])
+    assert messages(report)[-1].startswith("a.conll:12: I-PER after O")
+
+
+def test_a_problem_at_the_last_token_belongs_to_its_own_sentence(write) -> None:
+    report = check_files([write("a.conll", "a B-X\nb L-X\nc U-X\n\nd O\ne B-X\n\nf O\ng B-X\nh I-X\ni L-X\n")])
+    assert [message.split(":")[1] for message in messages(report)] == ["6"]
+
+
+def test_bytes_that_are_no_text_are_reported_and_reading_goes_on(write) -> None:
+    report = check_files([write("a.conll", GOOD.encode() + b"caf\xe9 O\n")])
+    assert messages(report)[0].startswith("a.conll:9: invalid utf-8: byte 0xe9")
+    assert report.files[0].tokens == 7
+
+
+def test_mixed_schemes(write) -> None:
+    train = write("train.conll", GOOD)
+    dev = write("dev.conll", "EU U-ORG\nPeter B-PER\nBlackburn L-PER\n")
+    report = check_files([dev, train])
+    assert report.train == "train.conll"
+    assert report.failures == ["the files mix tag schemes: dev.conll BIOUL, train.conll BIO"]
+    same = check_files([train, write("test.conll", "EU O\nPeter B-PER\n")])
+    assert same.failures == [], "tags that fit several schemes are no mixture"
+
+
+def test_a_mixture_within_a_file_shows_in_the_counts_by_scheme(write) -> None:
+    report = check_files([write("a.conll", GOOD * 3 + "a I-PER\nb I-PER\n")])
+    (file,) = report.files
+    assert (file.scheme, file.broken["BIO"], file.broken["IOB1"]) == ("BIO", 1, 6)
+
+
+def test_types_that_train_lacks(write) -> None:
+    report = check_files([write("train.conll", GOOD), write("test.conll", "x B-DATE\ny B-ORG\n")])
+    assert report.missing_types == {"test.conll": ["DATE"]}
+    assert report.failures == []
+
+
+def test_duplicates_within_and_across_files(write) -> None:
+    long = "".join(f"w{i} O\n" for i in range(6)) + "\n"
+    train = write("train.conll", GOOD + long + GOOD)
+    dev = write("dev.conll", "new O\n\n" + long)
+    report = check_files([train, dev])
+    found = {(pair.first, pair.second): (pair.sentences, pair.long_sentences) for pair in report.duplicates}
+    assert found == {("train.conll", "train.conll"): (2, 0), ("train.conll", "dev.conll"): (1, 1)}
+    across = next(pair for pair in report.duplicates if pair.second == "dev.conll")
+    assert across.examples == [(9, 3, "w0 w1 w2 w3 w4 w5")]
+
+
+def test_word_order_and_case_make_sentences_different(write) -> None:
+    report = check_files([write("a.conll", "a O\nb O\n\nb O\na O\n\nA O\nb O\n\na O\nb O\nb O\n\na O\n")])
+    assert report.duplicates == []
+
+
+def test_inconsistent_annotations_most_disputed_first(write) -> None:
+    report = check_files(
+        [
+            write(
+                "train.conll",
+                "New B-LOC\nYork I-LOC\n\nNew B-ORG\nYork I-ORG\n\nNew O\nYork O\n\n"
+                "Paris B-LOC\n\nParis B-LOC\n\nParis B-PER\n\n"
+                "York B-LOC\n\nin O\nNew B-LOC\nYork I-LOC\n\nOslo B-LOC\n",
+            )
+        ]
+    )
+    found = [(item.phrase, item.readings) for item in report.inconsistencies]
+    assert found == [
+        (("New", "York"), {"LOC": 2, "ORG": 1, "O": 1}),
+        (("Paris",), {"LOC": 2, "PER": 1}),
+        (("York",), {"LOC": 1, "O": 1}),
+    ]
+    assert report.inconsistencies[0].places == {
+        "LOC": "train.conll:1",
+        "ORG": "train.conll:4",
+        "O": "train.conll:7",
+    }
+    assert report.inconsistencies[0].minority == 2
+
+
+def test_tokens_that_the_character_cnn_cuts(write) -> None:
+    # 48 bytes fit; the umlaut has two
+    report = check_files([write("a.conll", f"{'x' * 48} O\n{'x' * 49} O\n{'ü' * 25} O\n")])
+    assert report.files[0].long_tokens == 2
+    assert report.files[0].long_token_places[0] == f"a.conll:2: {'x' * 49} (49 bytes)"
+
+
+def test_empty_sentences_are_blank_lines_in_a_row(write) -> None:
+    assert check_files([write("a.conll", "a O\n\n\n\nb O\n\nc O\n\n")]).files[0].empty_sentences == 2
+    marked = "-DOCSTART- O\n\na O\n\n-DOCSTART- O\n\nb O\n"
+    assert check_files([write("b.conll", marked)]).files[0].empty_sentences == 0
+
+
+def test_files_on_which_training_would_fail(write) -> None:
+    empty, blank, untagged = write("empty", ""), write("blank", "\n\n"), write("untagged", "a\nb\n")
+    outside = write("outside", "a O\nb O\n")
+    assert check_files([empty]).failures == ["empty: 1 ill-formed line", "empty: no sentences"]
+    assert check_files([blank]).failures[-1] == "blank: no sentences"
+    assert check_files([untagged]).failures == ["untagged: no tags"]
+    assert check_files([outside]).failures == ["outside: every tag is O, nothing to learn"]
+
+
+def test_the_training_file_must_be_among_the_files(write) -> None:
+    path = write("a.conll", GOOD)
+    with pytest.raises(ValueError, match=r"^the training file b\.conll is none of the files to check: a\.conll$"):
+        check_files([path], train="b.conll")
+    with pytest.raises(ValueError, match=r"^no files to check: expected at least one$"):
+        check_files([])
+
+
+def test_json_has_everything(write) -> None:
+    report = check_files([write("train.conll", GOOD * 2)])
+    read = json.loads(json.dumps(report.to_json()))
+    assert read["files"][0]["entities"] == {"ORG": 2, "MISC": 2, "PER": 2}
+    assert read["duplicates"][0]["sentences"] == 2
+    assert read["failures"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences", "entities"), [("train", 3394, 1975), ("dev", 1009, 836), ("test", 1287, 1079)]
+)
+def test_wnut17(name: str, sentences: int, entities: int) -> None:
+    path = Path(__file__).parents[3] / f"shared/data/ner/wnut17/{name}.conll"
+    if not path.exists():
+        pytest.skip("the data is not here")
+    (file,) = check_files([path]).files
+    assert (file.sentences, sum(file.entities.values()), file.scheme, file.errors) == (sentences, entities, "BIO", 0)
