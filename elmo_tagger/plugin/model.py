@@ -15,6 +15,7 @@ from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import mix_metrics
 from elmo_tagger.plugin.metric import EntityF1
+from elmo_tagger.tagging.class_weights import STRATEGIES
 from elmo_tagger.tagging.crf import ConditionalRandomField
 from elmo_tagger.tagging.posteriors import Reading
 from elmo_tagger.tagging.schemes import OUTSIDE, allowed_transitions
@@ -25,8 +26,6 @@ T = TypeVar("T")
 REDUCTIONS = ("mean", "sum")
 DIGITS = 6
 """Digits of a probability in the output: what float32 holds."""
-# AllenNLP's names of the strategies, and the CRF's.
-WEIGHT_STRATEGIES = {"emission": "emission", "emission_transition": "transition", "lannoy": "lannoy"}
 
 
 @Model.register("elmo_bilstm_crf")
@@ -120,7 +119,7 @@ class ElmoBilstmCrf(Model):
             constrain_training=constrain_training,
             include_start_end_transitions=include_start_end_transitions,
             label_weights=self._weights(label_weights, weight_strategy),
-            weight_strategy=WEIGHT_STRATEGIES[weight_strategy or "emission"],
+            weight_strategy=weight_strategy or "emission",
         )
         self._f1: Optional[EntityF1] = None
         if self._scheme_wanted("calculate_span_f1", calculate_span_f1):
@@ -253,8 +252,8 @@ class ElmoBilstmCrf(Model):
 
     def _weights(self, label_weights: Optional[Dict[str, float]], strategy: Optional[str]) -> Optional[List[float]]:
         """A weight for each tag, 1 where none is given."""
-        if strategy is not None and strategy not in WEIGHT_STRATEGIES:
-            raise ConfigurationError(f"weight_strategy {strategy!r}: expected one of {', '.join(WEIGHT_STRATEGIES)}")
+        if strategy is not None and strategy not in STRATEGIES:
+            raise ConfigurationError(f"weight_strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
         if label_weights is None:
             if strategy is not None:
                 raise ConfigurationError("weight_strategy is given, but label_weights is not")

@@ -1,6 +1,7 @@
 """Static word vectors beside the biLM's: the rows of the vocabulary's words, kept in the archive."""
 
 import logging
+from dataclasses import replace
 from typing import Optional
 
 import torch
@@ -9,7 +10,14 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
 from allennlp.data import Vocabulary
 
+from elmo_tagger.text.static_vectors import load_vectors
+
 logger = logging.getLogger(__name__)
+
+SPECIAL = 2
+"""Ids of the vocabulary that are no words: padding and out of vocabulary."""
+NO_WORD = "\n"
+"""Asked for to get the row of what has no vector: no line of a file holds it."""
 
 
 class StaticEmbedding(torch.nn.Module, FromParams):
@@ -44,7 +52,7 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         self._namespace = namespace
         self._reading = {"lowercase_fallback": lowercase_fallback, "oov": oov}
         size = vocab.get_vocab_size(namespace)
-        if size < 2:
+        if size <= SPECIAL:
             raise ConfigurationError(
                 f"the vocabulary has no words in namespace {namespace!r}: give the elmo_hdf5 indexer "
                 f'"static_namespace": "{namespace}"'
@@ -94,12 +102,11 @@ class StaticEmbedding(torch.nn.Module, FromParams):
     def _read(self, vocab: Vocabulary, file: str, first: int) -> torch.Tensor:
         """Rows of the words from id `first` on."""
         names = vocab.get_index_to_token_vocabulary(self._namespace)
-        words = [names[index] for index in range(first, len(names))]
-        from elmo_tagger.text.static_vectors import load_vectors
-
-        vectors = load_vectors(cached_path(file), words, **self._reading)
-        logger.info("Static vectors %s: %s", file, vectors.coverage)
+        # The vocabulary's padding and out-of-vocabulary tokens are no words of the file.
+        words = [names[index] for index in range(max(first, SPECIAL), len(names))]
+        vectors = load_vectors(cached_path(file), [*words, NO_WORD], **self._reading)
+        found = replace(vectors.coverage, missing=vectors.coverage.missing - 1)
+        logger.info("Static vectors %s: %s", file, found)
         rows = torch.from_numpy(vectors.matrix)
-        if first == 0:
-            rows[0] = 0.0
-        return rows
+        words_rows, oov_row = rows[:-1], rows[-1:]
+        return words_rows if first else torch.cat([torch.zeros_like(oov_row), oov_row, words_rows])

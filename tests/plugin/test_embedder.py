@@ -169,7 +169,10 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": "bottom"}, r"layers: expected one of mix, average, top, concat or a number from 0 .* to 2, received"),
+        (
+            {"layers": "bottom"},
+            r"layers: expected one of mix, average, top, concat or a number from 0 .* to 2, received",
+        ),
         ({"layers": 3}, "a number from 0 .* to 2, received 3"),
         ({"mix": {"initial": [1.0]}}, "mix: initial: expected 3 values, one a layer, received 1"),
         ({"mix": {"layer_norm": "layer"}}, "layer_norm: expected one of none, token, batch, received 'layer'"),
@@ -186,7 +189,7 @@ def test_mistakes_are_named(options: dict, message: str, bilm_files: dict[str, s
 
 
 def test_another_number_of_characters_is_refused(bilm_files: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match='gives 40 characters a token, but the biLM\'s options say 50'):
+    with pytest.raises(ConfigurationError, match="gives 40 characters a token, but the biLM's options say 50"):
         embedder(**bilm_files)(torch.ones(1, 1, 40, dtype=torch.long))
 
 
@@ -209,5 +212,5 @@ def test_weights_of_another_bilm_are_refused(bilm_files: dict[str, str], tmp_pat
     changed = tmp_path / "options.json"
     changed.write_text(json.dumps(options))
     other = embedder(**{**bilm_files, "options_file": str(changed)})
-    with pytest.raises(RuntimeError, match="'use_skip_connections': True.*'use_skip_connections': False"):
+    with pytest.raises(RuntimeError, match=r"'use_skip_connections': True.*'use_skip_connections': False"):
         other.load_state_dict(state)
