@@ -129,8 +129,12 @@ class Bilm(nn.Module):
         Raises:
             ValueError: A shape does not fit, an id is out of range, or there is no such layer.
         """
-        if character_ids.dim() != 3:
-            raise ValueError(f"expected character ids of shape (B, T, C), received {tuple(character_ids.shape)}")
+        characters = self.options.char_cnn.max_characters_per_token
+        if character_ids.dim() != 3 or character_ids.shape[2] != characters:
+            raise ValueError(
+                f"expected character ids of shape (B, T, {characters}), as max_characters_per_token of the options "
+                f"says, received {tuple(character_ids.shape)}"
+            )
         present = (character_ids != 0).any(dim=-1)
         if mask is not None:
             present = present & _checked_mask(mask, present)
