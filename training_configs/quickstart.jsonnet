@@ -13,7 +13,7 @@ local lib = import 'lib/tagger.libsonnet';
       options_file: 'fixtures/bilm/options.json',
       weight_file: 'fixtures/bilm/weights.hdf5',
       dropout: 0.2,
-      static: { namespace: 'static_words', pretrained_file: 'fixtures/vectors/quickstart.txt.gz', oov: 'mean' },
+      static: { namespace: 'static_words', pretrained_file: 'fixtures/vectors/quickstart.16d.txt.gz', oov: 'mean' },
     },
   }, hidden_size=64, layers=1, dropout=0.3),
   data_loader: lib.shuffled(16),
