@@ -74,9 +74,9 @@ def check_reachable(scores: Tensor, lengths: Tensor, why: str) -> None:
     Raises:
         CrfInputError: A sentence has none.
     """
-    bad = ~scores.isfinite()
-    if bad.any():
-        sentence = int(bad.nonzero()[0])
+    finite = scores.isfinite()
+    if not finite.all():
+        sentence = int((~finite).nonzero()[0])
         raise CrfInputError(
             f"sentence {sentence} of the batch ({int(lengths[sentence])} tokens): {why} (score {scores[sentence]:g})"
         )

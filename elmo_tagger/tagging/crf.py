@@ -175,13 +175,11 @@ class ConditionalRandomField(nn.Module):
         Raises:
             CrfInputError: Bad values or shapes; constraints that allow a sentence no sequence.
         """
-        with _full_precision(emissions):
-            packing = self._packing(emissions, mask)
-            chain = self._chain(packing.pack(emissions), self.transitions, packing)
-            path, score = best_paths(chain)
-            check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
-            path = packing.unpack(path, PADDING_TAG)
-            return path, (score + chain.offset).to(chain.emissions.dtype)
+        packing = self._packing(emissions, mask)
+        chain = self._chain(packing.pack(emissions), self.transitions, packing)
+        path, score = best_paths(chain)
+        check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
+        return packing.unpack(path, PADDING_TAG), (score + chain.offset).to(chain.emissions.dtype)
 
     @torch.no_grad()
     def decode_n_best(self, emissions: Tensor, mask: Tensor | None = None, n: int = 1) -> tuple[Tensor, Tensor]:
@@ -305,18 +303,19 @@ class ConditionalRandomField(nn.Module):
     def _chain(self, emissions: Tensor, transitions: Tensor, packing: Packing, *, constrained: bool = True) -> Chain:
         """The chain of packed emissions (T, B, K), forbidden scores replaced by minus infinity if `constrained`."""
         size = self.num_tags
-        no_scores = transitions.new_zeros(size)
-        start = self.start_transitions if self.include_start_end_transitions else no_scores
-        end = self.end_transitions if self.include_start_end_transitions else no_scores
+        start: Tensor = self.start_transitions if self.include_start_end_transitions else transitions.new_zeros(size)
+        end: Tensor = self.end_transitions if self.include_start_end_transitions else transitions.new_zeros(size)
         if constrained and self._constrained:
             transitions = transitions.masked_fill(self._forbidden, -torch.inf)
             start = start.masked_fill(self._forbidden_start, -torch.inf)
             end = end.masked_fill(self._forbidden_end, -torch.inf)
+        if transitions.dtype != emissions.dtype:
+            transitions, start, end = (each.to(emissions.dtype) for each in (transitions, start, end))
         return Chain.build(
             emissions=emissions,
-            transitions=transitions.to(emissions.dtype),
-            start=start.to(emissions.dtype),
-            end=end.to(emissions.dtype),
+            transitions=transitions,
+            start=start,
+            end=end,
             lengths=packing.lengths,
             full=packing.full,
         )

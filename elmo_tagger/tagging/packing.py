@@ -29,9 +29,10 @@ class Packing:
     @classmethod
     def of(cls, mask: Tensor) -> Packing:
         """The packing of a mask."""
-        lengths = mask.sum(1)
         if mask.numel() and mask.all():
+            lengths = torch.full(mask.shape[:1], mask.shape[1], dtype=torch.int64, device=mask.device)
             return cls(mask=mask, lengths=lengths, order=None, full=True)
+        lengths = mask.sum(1)
         gaps = mask[:, 1:] & ~mask[:, :-1]
         order = (~mask).byte().argsort(dim=1, stable=True) if gaps.any() else None
         return cls(mask=mask, lengths=lengths, order=order, full=False)

@@ -75,9 +75,9 @@ class Messages:
     """Logarithms of the forward and backward messages, each known up to a constant per token.
 
     Attributes:
-        alpha: (T, B, K), after the tokens up to this one; exponentials sum to 1 over K.
+        alpha: (T, B, K), after the tokens up to this one.
         gamma: (T, B, K), from this token's emission on.
-        growth: (T, B), logarithm by which the total grew in each step.
+        growth: (T, B), what was taken from alpha in each step.
     """
 
     alpha: Tensor

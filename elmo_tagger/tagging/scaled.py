@@ -1,4 +1,4 @@
-"""Forward-backward with plain probabilities, rescaled at each step: fast, and it knows when it must not be trusted.
+"""Forward-backward with plain probabilities, rescaled on the way: fast, and it knows when it must not be trusted.
 
 Both directions advance in one loop: the backward pass over a sentence is the forward pass over the reversed sentence
 with transposed transitions, so a step is one batched matrix product for both. Nothing is recorded for autograd; the
@@ -22,6 +22,7 @@ from elmo_tagger.tagging.chain import Chain
 
 LOSS_FACTOR = 1e13
 """Kept mass must exceed the smallest normal number by this factor: lost mass is then below 1e-13 of it at each step."""
+SCALE_EVERY = 4  # steps; a trained model loses a few digits of range a step, and float32 has 38
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +30,11 @@ class ScaledMessages:
     """Result of the two passes.
 
     Attributes:
-        alpha: (T, B, K), probability of each tag after the tokens up to it; without meaning on padding.
+        alpha: (T, B, K), relative probability of each tag after the tokens up to it; without meaning on padding.
         beta: (T, B, K), relative likelihood of the rest of the sentence given each tag; likewise.
-        gamma: (T, B, K), the same with the token's own emission, summing to 1 over K; likewise.
+        gamma: (T, B, K), the same with the token's own emission; likewise.
         overlap: (T, B), sum of alpha times beta; 1 on padding.
-        mass: (T, B), factor by which the total grew in each step, up to the shifts of start and transitions; likewise.
+        mass: (T, B), what alpha was divided by in each step; 1 on padding.
         factors: (K, K), exponentials of the transitions, the largest 1.
         trusted: (B,) bool, false where underflow may have cost digits.
     """
@@ -47,7 +48,7 @@ class ScaledMessages:
     trusted: Tensor
 
     def growth(self, chain: Chain) -> Tensor:
-        """(T, B) float64, logarithm by which the total grew in each step."""
+        """(T, B) float64, logarithm of what alpha lost in each step, the shifts of start and transitions included."""
         growth = self.mass.log().double() + chain.transitions.max()
         growth[0] += chain.start.max() - chain.transitions.max()
         return growth
@@ -93,7 +94,7 @@ class _Reversal:
 
 
 def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The time loop: four operations a step.
+    """The time loop: two operations a step, and two more where it rescales.
 
     Args:
         weights: (T, 2, B, K), exponentials of the emissions.
@@ -101,35 +102,36 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
         begin: (2, K), of what comes before the first step.
 
     Returns:
-        (T, 2, B, K) before and after a step's emission, the latter summing to 1 over K; (T, 2, B), sum before scaling.
+        (T, 2, B, K) before and after a step's emission; (T, 2, B), what the latter was divided by.
     """
     before, after = torch.empty_like(weights), torch.empty_like(weights)
-    mass = weights.new_empty(weights.shape[:3])
+    mass = weights.new_ones(weights.shape[:3])
     before[0] = begin.unsqueeze(1)
     # Reduced-precision products (TF32, bfloat16) would cost three digits a step.
     exact_products = torch.get_float32_matmul_precision() == "highest"
-    ahead = before.unbind()[1:]
-    for step, (now, weight, scaled, total) in enumerate(
-        zip(before.unbind(), weights.unbind(), after.unbind(), mass.unsqueeze(3).unbind(), strict=True)
-    ):
-        torch.mul(now, weight, out=scaled)
-        torch.sum(scaled, 2, keepdim=True, out=total)
-        scaled.div_(total)
-        if step == len(ahead):
+    last = len(weights) - 1
+    ahead = before.unbind()
+    for step, (weight, scaled) in enumerate(zip(weights.unbind(), after.unbind(), strict=True)):
+        torch.mul(ahead[step], weight, out=scaled)
+        if step % SCALE_EVERY == 0:
+            total = mass[step].unsqueeze(2)
+            torch.sum(scaled, 2, keepdim=True, out=total)
+            scaled.div_(total)
+        if step == last:
             break
         if exact_products:
-            torch.bmm(scaled, factors, out=ahead[step])
+            torch.bmm(scaled, factors, out=ahead[step + 1])
         else:
-            torch.sum(scaled.unsqueeze(3) * factors.unsqueeze(1), 2, out=ahead[step])
+            torch.sum(scaled.unsqueeze(3) * factors.unsqueeze(1), 2, out=ahead[step + 1])
     return before, after, mass
 
 
 def _trusted(mass: Tensor, mass_behind: Tensor, overlap: Tensor) -> Tensor:
     """Which sentences lost nothing that matters, (B,) bool; arguments (T, B), 1 on padding.
 
-    In a step forward, entries below the smallest normal number `tiny` are lost, at most `tiny / mass` of the whole
-    once rescaled; their part in the result is at most that over `overlap`, since beta is at most 1. Likewise backward,
-    and a transition factor that underflows loses at most `tiny / overlap`. NaN (no sequence at all) compares false.
+    In a step forward, entries below the smallest normal number `tiny` are lost, at most `tiny / mass` once rescaled;
+    their part in the result is about that over `overlap`, since beta is about 1 at most (it is rescaled too). Likewise
+    backward and for a transition factor that underflows. NaN (no sequence at all) compares false.
     """
     limit = torch.finfo(mass.dtype).tiny * LOSS_FACTOR
     kept = (mass * overlap).amin(0) >= limit

@@ -17,6 +17,7 @@ from elmo_tagger.tagging.chain import Chain
 
 RESCALE_EVERY = 16  # steps; keeps running scores near 0, where float32 is dense, at a small part of a step's cost
 SLAB = 1 << 17  # numbers of a (B, K, K) table kept at a time, half a MiB: a core's second-level cache holds it
+SMALL = 1 << 11  # numbers of a (B, K, K) table up to which NumPy's shorter calls win over PyTorch's faster loops
 
 
 def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
@@ -41,13 +42,16 @@ def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     scores, taken = _running_scores(chain, incoming)
     score, final = _first_max(chain.at_last(scores) + chain.end)
     walk = _walk_on_cpu if final.device.type == "cpu" else _walk
-    path = walk(scores, incoming, final, chain.last)
-    return path, (score + taken).masked_fill(chain.lengths == 0, 0.0)
+    path = walk(scores, incoming, final, None if chain.full else chain.last)
+    score = score + taken
+    return path, score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
 
 
 def _running_scores(chain: Chain, incoming: Tensor) -> tuple[Tensor, Tensor]:
     """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it."""
     _, size, tags = chain.emissions.shape
+    if chain.emissions.device.type == "cpu" and size * tags * tags <= SMALL:
+        return _running_scores_on_cpu(chain)
     scores = torch.empty_like(chain.emissions)
     torch.add(chain.emissions[0], chain.start, out=scores[0])
     taken = torch.zeros(size, dtype=torch.float64, device=scores.device)
@@ -64,15 +68,37 @@ def _running_scores(chain: Chain, incoming: Tensor) -> tuple[Tensor, Tensor]:
     return scores, taken
 
 
+def _running_scores_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
+    """As `_running_scores`, with NumPy: for tables this small its calls cost half of PyTorch's."""
+    emissions, transitions = chain.emissions.numpy(), chain.transitions.numpy()
+    steps, size, tags = emissions.shape
+    scores = np.empty_like(emissions)
+    np.add(emissions[0], chain.start.numpy(), out=scores[0])
+    taken, last = np.zeros(size), chain.last.numpy()
+    table = np.empty((size, tags, tags), dtype=emissions.dtype)
+    for step in range(1, steps):
+        score = scores[step]
+        np.add(scores[step - 1, :, :, None], transitions, out=table)
+        np.maximum.reduce(table, axis=1, out=score)
+        np.add(score, emissions[step], out=score)
+        if step % RESCALE_EVERY == 0:
+            shift = score.max(1, keepdims=True)
+            shift[shift == -np.inf] = 0.0
+            score -= shift
+            taken += shift[:, 0] * (step <= last)
+    return torch.from_numpy(scores), torch.from_numpy(taken)
+
+
 def _first_max(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Largest of each row and its first place; `max` promises no order among equals, `argmax` does."""
     place = scores.argmax(1)
     return scores.gather(1, place.unsqueeze(1)).squeeze(1), place
 
 
-def _walk(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor) -> Tensor:
-    """(T, B) int64, the path from each sentence's final tag back to its first."""
+def _walk(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor | None) -> Tensor:
+    """(T, B) int64, the path from each sentence's final tag, at `last` or the last step, back to its first."""
     steps = len(scores)
+    last = torch.full_like(final, steps - 1) if last is None else last
     path = final.new_empty(steps, len(final))
     path[-1] = final
     is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= last).unbind()
@@ -82,17 +108,20 @@ def _walk(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor) -> Tens
     return path
 
 
-def _walk_on_cpu(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor) -> Tensor:
+def _walk_on_cpu(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor | None) -> Tensor:
     """As `_walk`, with NumPy on the same memory: for rows this short its calls cost a third of PyTorch's."""
     steps, rows, table, end = len(scores), scores.numpy(), incoming.numpy(), final.numpy()
     path = np.empty((steps, len(end)), dtype=np.int64)
     path[-1] = end
-    is_last = np.arange(steps)[:, None] >= last.numpy()
+    back = np.empty_like(rows[0])
+    is_last = None if last is None else np.arange(steps)[:, None] >= last.numpy()
     for step in range(steps - 2, -1, -1):
-        back = table.take(path[step + 1], 0)
-        back += rows[step]
-        np.copyto(path[step], back.argmax(1))
-        np.copyto(path[step], end, where=is_last[step])
+        # "clip" changes no id; it spares NumPy a copy of the output.
+        np.take(table, path[step + 1], 0, out=back, mode="clip")
+        np.add(back, rows[step], out=back)
+        back.argmax(1, out=path[step])
+        if is_last is not None:
+            np.copyto(path[step], end, where=is_last[step])
     return torch.from_numpy(path)
 
 
