@@ -35,7 +35,7 @@ def score(
     """Precision, recall and F1 of entities, as conlleval counts and strictly, and what stands behind them."""
     from elmo_tagger.corpus.alignment import pair_reader
     from elmo_tagger.corpus.score import score_pairs
-    from elmo_tagger.corpus.sources import open_source
+    from elmo_tagger.corpus.sources import open_tagged
 
     read = pair_reader(
         str(gold),
@@ -49,7 +49,7 @@ def score(
         read,
         scheme=scheme,
         predicted_scheme=pred_scheme,
-        train=open_source(str(train)).sentences() if train else None,
+        train=open_tagged(str(train)).sentences() if train else None,
         keep=html_sentences if html else 0,
     )
     if html:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from elmo_tagger.corpus.predictions import Predicted, Predictions, open_predictions
 from elmo_tagger.corpus.roles import guess_roles
-from elmo_tagger.corpus.sources import Source, open_source
+from elmo_tagger.corpus.sources import Source, open_tagged
 from elmo_tagger.text.columns import read_columns
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence
@@ -58,7 +58,7 @@ def pair_reader(
     """
     if predictions is None:
         return lambda: read_pairs(gold, gold_column=gold_column, tag_column=predicted_column, separator=separator)
-    source = open_source(gold, format=format, tag_column=gold_column, separator=separator)
+    source = open_tagged(gold, format=format, tag_column=gold_column, separator=separator)
     predicted = open_predictions(predictions, tag_column=predicted_column, separator=separator)
     return lambda: align(source, predicted)
 

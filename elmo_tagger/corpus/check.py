@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from elmo_tagger.corpus.duplicates import Duplicates, find_duplicates
-from elmo_tagger.corpus.inconsistency import Inconsistency, PhraseCounter
+from elmo_tagger.corpus.inconsistency import Inconsistency, find_inconsistencies
 from elmo_tagger.corpus.sources import Source, open_source
 from elmo_tagger.corpus.store import Ids, Store, StoreBuilder
 from elmo_tagger.tagging.detection import SchemeDetector
@@ -121,19 +121,16 @@ def check_files(
     """
     names = list(dict.fromkeys(str(path) for path in paths))
     report = CheckReport([], _training_file(names, train))
-    words = Ids()
-    phrases = PhraseCounter()
+    words, types = Ids(), Ids()
     stores: dict[str, Store] = {}
     for name in names:
         source = open_source(name, format=format, token_column=token_column, tag_column=tag_column, separator=separator)
-        file, stores[name] = _read(source, words, phrases, scheme)
+        file, stores[name] = _read(source, words, types, scheme)
         report.files.append(file)
     _find_long_tokens(report.files, stores, words)
     report.missing_types = _missing_types(report)
     report.duplicates = find_duplicates(stores)
-    inconsistencies = phrases.inconsistencies(stores)
-    report.inconsistencies = inconsistencies[:KEPT]
-    report.inconsistent_phrases = len(inconsistencies)
+    report.inconsistencies, report.inconsistent_phrases = find_inconsistencies(stores, limit=KEPT)
     report.failures = _failures(report, scheme)
     return report
 
@@ -148,9 +145,9 @@ def _training_file(names: Sequence[str], train: str | Path | None) -> str:
     return next((name for name in names if "train" in Path(name).name.lower()), names[0])
 
 
-def _read(source: Source, words: Ids, phrases: PhraseCounter, scheme: str | None) -> tuple[FileReport, Store]:
+def _read(source: Source, words: Ids, types: Ids, scheme: str | None) -> tuple[FileReport, Store]:
     file = FileReport(source.path, format=source.format, columns=list(source.columns))
-    builder, detector = StoreBuilder(words), SchemeDetector()
+    builder, detector = StoreBuilder(words, types), SchemeDetector()
     entities: Counter[str] = Counter()
     entity_lengths: Counter[int] = Counter()
     sentence_lengths: Counter[int] = Counter()
@@ -161,13 +158,12 @@ def _read(source: Source, words: Ids, phrases: PhraseCounter, scheme: str | None
         readable = False
         file.say(str(error))
 
-    for index, sentence in enumerate(source.sentences(report=note)):
-        builder.add(sentence)
+    for sentence in source.sentences(report=note):
         tags = sentence.tags or []
         detector.add(tags)
         spans = conlleval_spans(tags)
+        builder.add(sentence, spans)
         if spans:
-            phrases.add(file.path, index, tuple(map(words.__getitem__, sentence.tokens)), spans)
             entities.update([span.type for span in spans])
             entity_lengths.update([span.end - span.start for span in spans])
         sentence_lengths[len(sentence.tokens)] += 1

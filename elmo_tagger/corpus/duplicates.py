@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from elmo_tagger.corpus.fingerprints import Fingerprints
 from elmo_tagger.corpus.store import Store
 
 EXAMPLES = 5
@@ -35,8 +35,7 @@ class Duplicates:
 def find_duplicates(stores: dict[str, Store]) -> list[Duplicates]:
     """All pairs of files, and files with themselves, that share sentences.
 
-    Sentences are compared by their tokens, case included, through 64-bit fingerprints: a million distinct sentences
-    hold a false pair with a probability of 3e-8.
+    Sentences are compared by their tokens, case included, through 64-bit fingerprints.
 
     Args:
         stores: By path; all with the same `words`.
@@ -44,7 +43,11 @@ def find_duplicates(stores: dict[str, Store]) -> list[Duplicates]:
     if not stores:
         return []
     words = list(next(iter(stores.values())).words)
-    prints = {path: _fingerprints(store, len(words)) for path, store in stores.items()}
+    longest = max(int(store.lengths.max(initial=0)) for store in stores.values())
+    fingerprints = Fingerprints(words=len(words), longest=longest)
+    prints = {
+        path: fingerprints.of_slices(store.tokens, store.starts[:-1], store.lengths) for path, store in stores.items()
+    }
     found = []
     for index, second in enumerate(stores):
         for first in list(stores)[: index + 1]:
@@ -59,24 +62,10 @@ def find_duplicates(stores: dict[str, Store]) -> list[Duplicates]:
     return found
 
 
-def _fingerprints(store: Store, vocabulary: int) -> NDArray[np.uint64]:
-    """`(sentences,)` sums over tokens of (a random number of the token) x (an odd random number of the position)."""
-    if not len(store.first_lines):
-        return np.zeros(0, dtype=np.uint64)
-    lengths = np.diff(store.starts) - 1
-    random = np.random.default_rng(0)
-    of_word = random.integers(0, 2**64, size=vocabulary + 1, dtype=np.uint64)  # the last one is the boundary's
-    of_place = random.integers(0, 2**63, size=int(lengths.max()) + 1, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    tokens = store.tokens[1:]  # from the first sentence on, each with the boundary that ends it
-    begins = store.starts[:-1] - 1
-    places = np.arange(len(tokens)) - np.repeat(begins, lengths + 1)
-    return np.add.reduceat(of_word[tokens] * of_place[places], begins)
-
-
 def _describe(
     pair: Duplicates, first: Store, second: Store, matches: list[tuple[int, int]], words: list[str]
 ) -> Duplicates:
-    lengths = np.diff(second.starts) - 1
+    lengths = second.lengths
     pair.sentences = len(matches)
     pair.long_sentences = sum(int(lengths[sentence]) >= LONG for _, sentence in matches)
     for there, here in sorted(matches, key=lambda match: -int(lengths[match[1]]))[:EXAMPLES]:

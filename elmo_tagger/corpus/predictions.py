@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from elmo_tagger.corpus.sources import open_source
+from elmo_tagger.corpus.sources import open_tagged
 from elmo_tagger.text.files import DataError, read_text_lines
 
 TOKEN_KEYS = ("tokens", "words")  # "words" is what AllenNLP's own taggers write
@@ -49,19 +49,19 @@ def open_predictions(
 ) -> Predictions:
     """Finds out how a file of predictions is to be read.
 
-    JSON lines with "tags" are AllenNLP's output; anything else is an annotated file as for `open_source`, its last
+    JSON lines with "tags" are AllenNLP's output; anything else is an annotated file as for `open_tagged`, its last
     column of tags being the prediction.
 
     Raises:
         OSError: The file cannot be opened.
-        DataError: The first line is no JSON though the file says so.
+        DataError: The first line is no JSON though the file says so, or there are no tags.
     """
     first = next((item for item in read_text_lines(path, report=lambda error: None) if item[1].strip()), (0, ""))
     if format is None and first[1].lstrip().startswith("{"):
         record = _record(path, *first)
         if "tags" in record:
             return Predictions(path, _is_batch(record["tags"]), lambda: read_allennlp(path))
-    source = open_source(path, format=format, tag_column=tag_column, separator=separator)
+    source = open_tagged(path, format=format, tag_column=tag_column, separator=separator)
     return Predictions(
         path,
         False,

@@ -14,6 +14,7 @@ from elmo_tagger.text.files import read_text_lines
 SAMPLE_LINES = 20_000
 """Lines that a guess looks at."""
 _TAG_LETTERS = frozenset("".join(scheme.letters for scheme in SCHEMES.values()))
+_TELLING = frozenset({"O", "B"})  # of these, columns of bare letters have one (word segmentation: B, M, E, S)
 _LABELS_AT_MOST = 100  # distinct values of a column of labels; Penn Treebank has 45 parts of speech
 
 
@@ -35,8 +36,8 @@ class Roles:
 def guess_roles(path: str | Path, *, separator: str | None = None) -> Roles:
     """Guesses from the rows whose number of columns is the commonest among the first `SAMPLE_LINES` lines.
 
-    A column of `O` and of prefixed types is "tags"; integers are "numbers"; few distinct values are "labels"; the first
-    column left is "tokens" and the others are "words".
+    A column of `O` and of tag letters, with types or bare, is "tags"; integers are "numbers"; few distinct values are
+    "labels"; the first column left is "tokens" and the others are "words".
 
     Raises:
         OSError: The file cannot be opened or unpacked.
@@ -65,7 +66,7 @@ def _sample(path: str | Path, separator: str | None) -> list[list[str]]:
 
 def _role(column: Sequence[str]) -> str:
     values = set(column)
-    if _share(column, _looks_like_a_tag) > 0.9 and any(value == "O" or "-" in value for value in values):
+    if _share(column, _looks_like_a_tag) > 0.9 and (values & _TELLING or any("-" in value for value in values)):
         return "tags"
     if _share(column, str.isdecimal) > 0.9:
         return "numbers"
@@ -82,8 +83,8 @@ def _token_column(names: Sequence[str]) -> int:
 
 
 def _looks_like_a_tag(cell: str) -> bool:
-    letter, entity_type = split_tag(cell)
-    return letter == "O" or (letter in _TAG_LETTERS and entity_type != "")
+    letter = split_tag(cell)[0]
+    return letter == "O" or letter in _TAG_LETTERS
 
 
 def _share(column: Sequence[str], holds: Callable[[str], bool]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from elmo_tagger.corpus.roles import Roles, guess_roles
+from elmo_tagger.corpus.roles import guess_roles
 from elmo_tagger.text.columns import read_columns
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence
@@ -52,7 +52,8 @@ def open_source(
         ValueError: The format is unknown.
     """
     roles = guess_roles(path, separator=separator)
-    tokens, tags = _columns(roles, token_column, tag_column)
+    tokens = roles.token_column if token_column is None else token_column
+    tags = roles.tag_column if tag_column is None else tag_column
 
     def sentences(*, report: Callable[[DataError], None] | None = None) -> Iterator[Sentence]:
         return read_columns(path, token_column=tokens, tag_column=tags, separator=separator, report=report)
@@ -60,10 +61,21 @@ def open_source(
     return Source(path, "columns", roles.names, tags is not None, sentences)
 
 
-def _columns(roles: Roles, token_column: int | None, tag_column: int | None) -> tuple[int, int | None]:
-    tokens = roles.token_column if token_column is None else token_column
-    if tag_column is None:
-        tag_column = roles.tag_column
-    if tag_column is None and len(roles.names) > 1:
-        tag_column = len(roles.names) - 1  # bare letters, as in word segmentation, are not told from other labels
-    return tokens, tag_column
+def open_tagged(
+    path: str,
+    *,
+    format: str | None = None,
+    token_column: int | None = None,
+    tag_column: int | None = None,
+    separator: str | None = None,
+) -> Source:
+    """As `open_source`, for what makes no sense without tags.
+
+    Raises:
+        DataError: No column looks like tags.
+    """
+    source = open_source(path, format=format, token_column=token_column, tag_column=tag_column, separator=separator)
+    if not source.tagged:
+        columns = f"its columns look like {', '.join(source.columns)}" if source.columns else "it is empty"
+        raise DataError(f"{path}: found no tags, {columns}", path=path)
+    return source

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_tagger.tagging.schemes import OUTSIDE, is_tag, may_follow
-from elmo_tagger.text.sentence import Sentence
+from elmo_tagger.text.sentence import Sentence, Span
 
 
 class Ids(dict[str, int]):
@@ -35,6 +36,8 @@ class Store:
         starts: `(sentences + 1,)` int64 position of each sentence's first token, then that after the last boundary.
         first_lines: `(sentences,)` int64 line of each sentence's first token; 0 where the source has no lines.
         scattered: Lines of all tokens of the sentences that do not stand on successive lines.
+        types: The distinct entity types by number, shared like `words`.
+        entities: `(entities, 3)` int32 position of the first token, length, and number of the type.
     """
 
     words: Ids
@@ -44,6 +47,13 @@ class Store:
     starts: NDArray[np.int64]
     first_lines: NDArray[np.int64]
     scattered: dict[int, list[int]]
+    types: Ids
+    entities: NDArray[np.int32]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """`(sentences,)` tokens of each sentence."""
+        return np.diff(self.starts) - 1
 
     def tags_of(self, sentence: int) -> list[str]:
         """The tags of a sentence."""
@@ -81,8 +91,10 @@ class Store:
 class StoreBuilder:
     """Takes sentences one by one and becomes a `Store`."""
 
-    def __init__(self, words: Ids) -> None:
+    def __init__(self, words: Ids, types: Ids) -> None:
         self._words = words
+        self._types = types
+        self._entities = array("i")
         self._tag_ids = Ids({OUTSIDE: 0})
         self._tokens = array("i", [-1])
         self._tags = array("i", [0])
@@ -90,8 +102,11 @@ class StoreBuilder:
         self._lines = array("q")
         self._scattered: dict[int, list[int]] = {}
 
-    def add(self, sentence: Sentence) -> None:
-        """Append a sentence; without tags it counts as all `O`."""
+    def add(self, sentence: Sentence, spans: Sequence[Span]) -> None:
+        """Append a sentence and its entities; without tags it counts as all `O`."""
+        begin = len(self._tokens)
+        for span in spans:
+            self._entities.extend((begin + span.start, span.end - span.start, self._types[span.type]))
         lines = sentence.lines
         if lines and lines[-1] - lines[0] != len(lines) - 1:
             self._scattered[len(self._lines)] = lines
@@ -112,6 +127,8 @@ class StoreBuilder:
             starts=np.frombuffer(self._starts, dtype=np.int64),
             first_lines=np.frombuffer(self._lines, dtype=np.int64),
             scattered=self._scattered,
+            types=self._types,
+            entities=np.frombuffer(self._entities, dtype=np.int32).reshape(-1, 3),
         )
 
 

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from elmo_tagger.cli.app import app
+
+GOOD = "EU B-ORG\nrejects O\nGerman B-MISC\ncall O\n\nPeter B-PER\nBlackburn I-PER\n\n"
+PREDICTED = GOOD.replace("B-MISC", "O").replace("I-PER", "B-PER")
+
+
+def run(*arguments: str):
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.conll").write_text(GOOD, encoding="utf-8")
+    Path("pred.conll").write_text(PREDICTED, encoding="utf-8")
+    Path("both.conll").write_text(
+        "".join(
+            f"{a} {b.split()[-1]}\n" if a else "\n"
+            for a, b in zip(GOOD.split("\n"), PREDICTED.split("\n"), strict=True)
+        ),
+        encoding="utf-8",
+    )
+
+
+def test_check() -> None:
+    result = run("check", "train.conll")
+    assert result.exit_code == 0
+    assert "No error that would stop training." in result.stdout
+    lines = result.stdout.splitlines()
+    header = next(index for index, line in enumerate(lines) if line.startswith("file "))
+    assert lines[header + 1].split() == ["train.conll", "tokens", "tags", "BIO", "2", "6", "3", "0", "0"]
+
+
+def test_check_fails_with_status_1_and_says_where() -> None:
+    Path("bad.conll").write_text(GOOD * 3 + "x\ny I-PER\n", encoding="utf-8")
+    result = run("check", "bad.conll", "train.conll", "--train", "train.conll")
+    assert result.exit_code == 1
+    assert "bad.conll:25: 1 column, expected 2 as in line 1" in result.stdout
+    assert "bad.conll:26: I-PER at the start of the sentence" in result.stdout
+    assert "training would fail: bad.conll: 2 ill-formed lines" in result.stdout
+    as_json = run("check", "bad.conll", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["failures"] == ["bad.conll: 2 ill-formed lines"]
+
+
+def test_check_shows_as_much_as_asked_for() -> None:
+    Path("bad.conll").write_text(GOOD * 3 + "a I-PER\n\n" * 5, encoding="utf-8")
+    out = run("check", "bad.conll", "--show", "2").stdout
+    assert out.count("at the start of the sentence") == 2
+    assert "... and 3 more" in out
+
+
+def test_score() -> None:
+    result = run("score", "train.conll", "pred.conll", "--train", "train.conll")
+    assert result.exit_code == 0
+    assert "processed 6 tokens in 2 sentences with 3 phrases; found: 3 phrases; correct: 1." in result.stdout
+    overall = next(line for line in result.stdout.splitlines() if line.startswith("overall"))
+    assert overall.split()[2:] == ["33.33", "33.33", "33.33", "33.33", "33.33", "33.33", "3", "3", "1"]
+    assert "seen " in result.stdout
+    both = run("score", "both.conll").stdout
+    assert both.splitlines()[0] == result.stdout.splitlines()[0]
+
+
+def test_score_says_why_the_countings_differ() -> None:
+    Path("ill.conll").write_text(GOOD.replace("B-ORG", "I-ORG"), encoding="utf-8")
+    out = run("score", "train.conll", "ill.conll").stdout
+    assert "The counts differ because 1 predicted tags in 1 sentences are ill-formed in BIO" in out
+    assert "train.conll:1: I-ORG at the start of the sentence" in out
+
+
+def test_score_for_machines_and_browsers() -> None:
+    result = run("score", "train.conll", "pred.conll", "--json", "--html", "report.html")
+    assert json.loads(result.stdout)["conlleval"]["micro"]["correct"] == 1
+    assert "Sentences with mistakes" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_compare() -> None:
+    arguments = ("compare", "train.conll", "train.conll", "--", "pred.conll", "pred.conll", "--resamples", "50")
+    result = run(*arguments, "--gold", "train.conll")
+    assert result.exit_code == 0
+    overall = next(line for line in result.stdout.splitlines() if line.startswith("overall"))
+    assert overall.split()[:8] == ["overall", "100.00", "±", "0.00", "33.33", "±", "0.00", "+66.67"]
+    assert result.stderr == ""
+    as_json = run(*arguments, "--gold", "train.conll", "--json").stdout
+    assert json.loads(as_json)["rows"][0]["difference"] == pytest.approx(200 / 3)
+    assert as_json == run(*arguments, "--gold", "train.conll", "--json", "--seed", "0").stdout
+
+
+def test_compare_warns_on_standard_error() -> None:
+    Path("other.conll").write_text("x O O\n\n" + Path("both.conll").read_text().split("\n\n", 1)[1], encoding="utf-8")
+    result = run("compare", "both.conll", "--", "other.conll", "--resamples", "10")
+    assert "warning: other.conll is not on the same gold file as both.conll" in result.stderr
+    assert "warning: one run of each system" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "b"], "error: expected the runs of A and those of B with one -- between them, got 0"),
+        (["a", "--"], "error: expected runs on both sides of --, got 1 and 0"),
+        (["a", "--", "b", "--", "c"], "error: expected the runs of A and those of B with one -- between them, got 2"),
+    ],
+)
+def test_compare_needs_two_lists(arguments: list[str], message: str) -> None:
+    result = run("compare", *arguments)
+    assert (result.exit_code, result.stderr) == (2, message + "\n")
+
+
+BROKEN = {
+    "empty": b"",
+    "blank": b"\n\n\n",
+    "latin1": "Zürich B-LOC\n".encode("latin-1"),
+    "utf16": "EU B-ORG\n".encode("utf-16"),
+    "zeros": bytes(1000),
+    "noise": bytes(range(256)) * 20,
+    "ragged": b"EU B-ORG\nrejects\ncall O O O\n",
+    "untagged": b"EU\nrejects\n",
+    "no_scheme": b"EU X-ORG\nrejects Y-ORG\n",
+    "json_cut": b'{"tags": ["O", \n',
+    "json_list": b'[{"tags": ["O"]}]\n',
+    "json_types": b'{"tags": {"a": 1}, "tokens": 3}\n',
+    "json_nested": b'{"tags": ' + b"[" * 50_000 + b"]" * 50_000 + b"}\n",
+    "gold_json.jsonl": b'{"tags": ["O"], "tokens": ["a"]}\n',
+    "surrogate.jsonl": b'{"tags": ["O"], "tokens": ["\\ud800"]}\n',
+    "cut.gz": gzip.compress(GOOD.encode() * 50)[:60],
+    "not.gz": GOOD.encode(),
+    "not.xz": GOOD.encode(),
+    "folder": None,
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("command", ["check", "gold", "pred", "alone", "train", "compare"])
+def test_no_file_makes_a_traceback(name: str, command: str) -> None:
+    data = BROKEN[name]
+    if data is not None:
+        Path(name).write_bytes(data)
+    elif name == "folder":
+        Path(name).mkdir()
+    arguments = {
+        "check": ["check", name, "train.conll", "--train", "train.conll"],
+        "gold": ["score", name, "pred.conll"],
+        "pred": ["score", "train.conll", name],
+        "alone": ["score", name],
+        "train": ["score", "train.conll", "pred.conll", "--train", name],
+        "compare": ["compare", name, "--", name, "--resamples", "5"],
+    }[command]
+    result = run(*arguments)
+    if command == "check" and result.exit_code == 1:
+        assert f"training would fail: {name}: " in result.stdout
+    else:
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.startswith("error: ")
+        assert name in result.stderr or "tags: the tags fit no scheme" in result.stderr
+
+
+def test_a_pipe_that_closes_is_no_error() -> None:
+    program = "import sys; from elmo_tagger.cli import main; sys.argv[0] = 'elmo-tagger'; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "check", "train.conll"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path.cwd(),
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
