@@ -43,8 +43,9 @@ class Bilm(nn.Module):
         options: Its shape.
         stateful: Carry the LSTM's state from one call to the next, lane by lane of the batch, as bilm-tf does. By
             default a sentence's vectors depend on that sentence alone.
-        max_tokens_per_pass: Bound on the words that any intermediate result holds. Memory beyond inputs and outputs
-            then depends on this number alone (if no gradients are recorded). None for no bound.
+        max_tokens_per_pass: Bound on the words whose windows in the CNN and gates in the LSTM are held at once. What
+            else is held is of the size of the character ids and of the layers asked for, unless gradients are recorded.
+            None for no bound.
 
     Raises:
         ValueError: `max_tokens_per_pass` is not positive.
