@@ -1,0 +1,100 @@
+"""brat's standoff format: a folder with a text (.txt) and its annotations (.ann) for each document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from elmo_tagger.text.files import DataError, read_text_lines, replace_file
+from elmo_tagger.text.formats.document import Document, Entity, checked_entity
+
+_TEXT_BOUND = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)", re.DOTALL)
+
+
+def read(path: str | Path) -> Iterator[Document]:
+    """Reads the entities (T lines) of a folder's documents, in the order of their names, or of one .txt or .ann file.
+
+    Relations, events, attributes and notes are left out. Fragments with only white space between them are one entity:
+    so brat writes what goes over a line's end.
+
+    Raises:
+        DataError: A malformed line, an entity in several pieces, offsets that do not fit, a text without .ann file.
+    """
+    path = Path(path)
+    texts = sorted(path.glob("*.txt")) if path.is_dir() else [path.with_suffix(".txt")]
+    if not texts:
+        raise DataError(f"{path}: no .txt files in it", path=str(path))
+    for index, file in enumerate(texts):
+        annotations = file.with_suffix(".ann")
+        if not annotations.exists():
+            raise DataError(f"{file}: no {annotations.name} beside it", path=str(file))
+        try:
+            text = file.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{file}: invalid utf-8 at offset {error.start} of the file", path=str(file)) from None
+        entities = [
+            _entity(line, text, f"{annotations}:{number}")
+            for number, line in read_text_lines(annotations)
+            if line.startswith("T")
+        ]
+        yield Document(text, entities, number=index, name=file.stem, place=str(file))
+
+
+def write(documents: Iterable[Document], path: str | Path) -> None:
+    """Writes a folder; texts keep every character, tokens are not kept.
+
+    Raises:
+        DataError: A type with white space, an entity that begins or ends with a line break, a name that is no file
+            name or comes twice, a text with lone surrogates.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    names: set[str] = set()
+    for index, document in enumerate(documents):
+        name = document.name or f"document{index + 1:06}"
+        if name in names or not re.fullmatch(r"[^\s./\\][^/\\\0]*", name):
+            problem = "comes twice" if name in names else "is no file name"
+            raise DataError(f"{document.where(index)}: the name {name!r} {problem}")
+        names.add(name)
+        lines = [_line(number, entity, document, index) for number, entity in enumerate(document.entities, start=1)]
+        try:
+            contents = {".txt": document.text.encode(), ".ann": "".join(lines).encode()}
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{document.where(index)}: the text has a lone surrogate, which UTF-8 cannot hold"
+            ) from None
+        for suffix, content in contents.items():
+            with replace_file(folder / (name + suffix)) as file:
+                file.write(content)
+
+
+def _entity(line: str, text: str, place: str) -> Entity:
+    match = _TEXT_BOUND.fullmatch(line)
+    if match is None:
+        raise DataError(f"{place}: expected 'T1<tab>TYPE START END<tab>TEXT', found {line[:60]!r}")
+    type_, offsets, shown = match.groups()
+    fragments = [tuple(map(int, fragment.split(" "))) for fragment in offsets.split(";")]
+    for start, end in fragments:
+        checked_entity(start, end, type_, text, place)
+    for (_, end), (start, _) in pairwise(fragments):
+        if start < end or text[end:start].strip():
+            raise DataError(f"{place}: {type_} {shown!r} is in several pieces ({offsets}), expected one")
+    found = " ".join(text[start:end] for start, end in fragments)
+    if found != shown:
+        raise DataError(f"{place}: {type_} {offsets} is {found!r} in the text, but the line says {shown!r}")
+    return Entity(fragments[0][0], fragments[-1][1], type_)
+
+
+def _line(number: int, entity: Entity, document: Document, index: int) -> str:
+    text = document.text[entity.start : entity.end]
+    if re.search(r"\s", entity.type):
+        raise DataError(f"{document.where(index)}: type {entity.type!r} contains white space: brat cannot express it")
+    if text.strip("\r\n") != text:
+        shown = f"{entity.type} {text!r} ({entity.start} to {entity.end})"
+        raise DataError(f"{document.where(index)}: {shown} begins or ends with a line break: brat cannot express it")
+    fragments = [(entity.start + line.start(), entity.start + line.end()) for line in re.finditer(r"[^\r\n]+", text)]
+    offsets = ";".join(f"{start} {end}" for start, end in fragments)
+    shown = " ".join(document.text[start:end] for start, end in fragments)
+    return f"T{number}\t{entity.type} {offsets}\t{shown}\n"

@@ -1,0 +1,237 @@
+r"""CoNLL-U with tags in the last column, MISC (`NER=B-PER`).
+
+The text is rebuilt from the forms and MISC's `SpaceAfter=No`, `SpacesAfter` and `SpacesBefore` (UDPipe's escapes: `\s`,
+`\t`, `\n`, `\r`, `\p` for a bar, `\\`), so that every text survives. A multiword token is one token here; its words,
+empty nodes, comments and all other columns are kept and written again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elmo_tagger.text.files import DataError, read_text_lines, replace_file
+from elmo_tagger.text.formats.alignment import token_spans
+from elmo_tagger.text.formats.document import Document, Entity, SpansOf, TagsOf, are_whole
+from elmo_tagger.text.sentence import Sentence
+from elmo_tagger.text.tokenize import TokenizedSentence
+
+COLUMNS = 10
+_ID = re.compile(r"(\d+)(?:-(\d+)|\.\d+)?")
+_ESCAPES = {"\\": "\\\\", " ": "\\s", "\t": "\\t", "\n": "\\n", "\r": "\\r", "|": "\\p"}
+_UNESCAPED = {escape: character for character, escape in _ESCAPES.items()}
+_SPACING = ("SpaceAfter", "SpacesAfter", "SpacesBefore")
+
+
+@dataclass(slots=True)
+class ConlluSentence(TokenizedSentence):
+    """Tokens with the rows that they come from.
+
+    Attributes:
+        rows: All rows of the sentence, each of ten cells.
+        row_of: The row of each token.
+        comments: The lines before the rows, without `# newdoc` and `# text`.
+    """
+
+    rows: list[list[str]] = field(default_factory=list)
+    row_of: list[int] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Block:
+    """The lines of one sentence."""
+
+    comments: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def new_document(self) -> str | None:
+        """The comment that begins a document, if there is one."""
+        return next((comment for comment in self.comments if re.match(r"#\s*newdoc\b", comment)), None)
+
+
+def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER") -> Iterator[Document]:
+    """Reads a file that begins with `# newdoc` document by document, another sentence by sentence.
+
+    Args:
+        path: The file.
+        spans_of: Reads the tags of a sentence; a token without a tag has the tag `O`.
+        key: MISC's key of the tags.
+
+    Raises:
+        DataError: A line without ten columns, an ill-formed ID, an empty form, no sentences; names the line.
+    """
+    document: Document | None = None
+    whole = False
+    for block in _blocks(path):
+        new = block.new_document
+        if document is None or new or not whole:
+            if document is None:
+                number, whole = 0, new is not None
+            else:
+                number = document.number + (new is not None)
+                yield _without_last_space(document)
+            name = new.partition("id =")[2].strip() if new else ""
+            document = Document("", number=number, name=name, place=f"{path}:{block.lines[0]}")
+        _append(document, block, str(path), spans_of, key)
+    if document is None:
+        raise DataError(f"{path}: no sentences in it", path=str(path))
+    yield _without_last_space(document)
+
+
+def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, key: str = "NER") -> None:
+    """Writes tokens with their tags in MISC; columns that are not known are `_`.
+
+    Args:
+        documents: With tokens.
+        path: The file.
+        tags_of: Writes the spans of a sentence as tags.
+        key: MISC's key of the tags.
+
+    Raises:
+        DataError: Entities that tags cannot express, a token or tag that a row cannot hold, text outside of tokens.
+    """
+    whole, documents = are_whole(documents)
+    previous = None if whole else 0
+    with replace_file(path) as file:
+        for index, document in enumerate(documents):
+            place = document.where(index)
+            spans = token_spans(document, index)
+            for number, sentence in enumerate(document.sentences):
+                tags = tags_of(spans[number], len(sentence.tokens))
+                misc = [[f"{key}={tag}"] for tag in tags]
+                for token, entries in enumerate(misc):
+                    entries += _spacing(document, number, token, place)
+                comments = []
+                if document.number != previous:
+                    comments.append(f"# newdoc id = {' '.join(document.name.split())}" if document.name else "# newdoc")
+                    previous = document.number
+                shown = " ".join(document.text[sentence.starts[0] : sentence.ends[-1]].split())
+                comments += [*getattr(sentence, "comments", []), f"# text = {shown}"]
+                lines = comments + ["\t".join(row) for row in _rows(sentence, misc, key, place)]
+                try:
+                    file.write("".join(line + "\n" for line in [*lines, ""]).encode())
+                except UnicodeEncodeError:
+                    raise DataError(f"{place}: the text has a lone surrogate, which UTF-8 cannot hold") from None
+
+
+def _blocks(path: str | Path) -> Iterator[_Block]:
+    block = _Block()
+    for number, line in read_text_lines(path):
+        if not line:
+            if block.rows:
+                yield block
+                block = _Block()
+        elif line.startswith("#") and not block.rows:
+            block.comments.append(line)
+        else:
+            row = line.split("\t")
+            if len(row) != COLUMNS:
+                raise DataError(f"{path}:{number}: {len(row)} columns, expected {COLUMNS} set apart by tabs")
+            if not _ID.fullmatch(row[0]):
+                raise DataError(f"{path}:{number}: ID {row[0]!r}, expected a number such as 3, 3-4 or 3.1")
+            if not row[1]:
+                raise DataError(f"{path}:{number}: empty FORM (column 2)")
+            block.rows.append(row)
+            block.lines.append(number)
+    if block.rows:
+        yield block
+
+
+def _append(document: Document, block: _Block, path: str, spans_of: SpansOf, key: str) -> None:
+    """Adds a sentence to a document, whose text ends with the white space before it."""
+    comments = [comment for comment in block.comments if not re.match(r"#\s*(newdoc\b|text\s*=)", comment)]
+    sentence = ConlluSentence([], [], [], block.rows, _surface_rows(block.rows), comments)
+    tags, text = [], document.text
+    for row in sentence.row_of:
+        form, misc = block.rows[row][1], _misc(block.rows[row])
+        text += _unescape(misc.get("SpacesBefore", ""))
+        sentence.tokens.append(form)
+        sentence.starts.append(len(text))
+        sentence.ends.append(len(text) + len(form))
+        first_word = _misc(block.rows[row + 1]) if "-" in block.rows[row][0] and row + 1 < len(block.rows) else {}
+        tags.append(misc.get(key) or first_word.get(key) or "O")
+        spaces = (
+            _unescape(misc["SpacesAfter"]) if "SpacesAfter" in misc else "" if misc.get("SpaceAfter") == "No" else " "
+        )
+        text += form + spaces
+    document.text = text
+    document.sentences.append(sentence)
+    found = spans_of(
+        Sentence(sentence.tokens, tags, path, [block.lines[row] for row in sentence.row_of], document.number)
+    )
+    document.entities += [Entity(sentence.starts[start], sentence.ends[end - 1], type_) for start, end, type_ in found]
+
+
+def _surface_rows(rows: list[list[str]]) -> list[int]:
+    """The rows of tokens as the text has them: no empty nodes, and no words within multiword tokens."""
+    surface, covered = [], 0
+    for number, row in enumerate(rows):
+        first, last = _ID.fullmatch(row[0]).groups()  # type: ignore[union-attr] # checked by _blocks
+        if "." not in row[0] and int(first) > covered:
+            surface.append(number)
+            covered = int(last or first)
+    return surface
+
+
+def _without_last_space(document: Document) -> Document:
+    """Nothing follows the last token unless its MISC says so."""
+    last = document.sentences[-1]
+    assert isinstance(last, ConlluSentence)
+    if not {"SpaceAfter", "SpacesAfter"} & _misc(last.rows[last.row_of[-1]]).keys():
+        document.text = document.text.removesuffix(" ")
+    return document
+
+
+def _spacing(document: Document, number: int, token: int, place: str) -> list[str]:
+    """MISC's entries about the white space around a token."""
+    sentence = document.sentences[number]
+    entries = []
+    end = sentence.ends[token]
+    if token + 1 < len(sentence.tokens):
+        following = sentence.starts[token + 1]
+    elif number + 1 < len(document.sentences):
+        following = document.sentences[number + 1].starts[0]
+    else:
+        following = len(document.text)
+    gap, implied = document.text[end:following], "" if following == len(document.text) else " "
+    before = document.text[: sentence.starts[0]] if number == token == 0 else ""
+    if (gap + before).strip():
+        raise DataError(f"{place}: {(gap + before).strip()!r} in no token: CoNLL-U cannot express it")
+    if gap != implied:
+        entries.append(f"SpacesAfter={_escape(gap)}" if gap else "SpaceAfter=No")
+    if before:
+        entries.append(f"SpacesBefore={_escape(before)}")
+    return entries
+
+
+def _rows(sentence: TokenizedSentence, misc: list[list[str]], key: str, place: str) -> Iterator[list[str]]:
+    if isinstance(sentence, ConlluSentence):
+        rows, row_of = [list(row) for row in sentence.rows], sentence.row_of
+    else:
+        rows = [[str(number), token, *["_"] * (COLUMNS - 2)] for number, token in enumerate(sentence.tokens, start=1)]
+        row_of = list(range(len(rows)))
+    for row, entries in zip(row_of, misc, strict=True):
+        if any(character in cell for character in "\t\n" for cell in (rows[row][1], *entries)) or "|" in entries[0]:
+            raise DataError(
+                f"{place}: token {rows[row][1]!r} with {entries[0]!r}: CoNLL-U holds no tabs, line feeds or bars"
+            )
+        kept = [entry for entry in rows[row][-1].split("|") if entry.partition("=")[0] not in (*_SPACING, key, "_")]
+        rows[row][-1] = "|".join(kept + entries)
+    yield from rows
+
+
+def _misc(row: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (entry.partition("=") for entry in row[-1].split("|"))}
+
+
+def _escape(spaces: str) -> str:
+    return "".join(_ESCAPES.get(character, character) for character in spaces)
+
+
+def _unescape(spaces: str) -> str:
+    return re.sub(r"\\.", lambda escape: _UNESCAPED.get(escape[0], escape[0]), spaces)
