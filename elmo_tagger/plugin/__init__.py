@@ -1,6 +1,6 @@
 """The AllenNLP coat: one file per registered thing. Importing it registers them all."""
 
-from elmo_tagger.plugin import compat
+from elmo_tagger.plugin import compat, plain_errors
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.metric import EntityF1
@@ -16,4 +16,7 @@ __all__ = [
     "EntitiesPredictor",
     "EntityF1",
     "compat",
+    "plain_errors",
 ]
+
+plain_errors.install()

@@ -5,6 +5,7 @@ AllenNLP is imported is in `elmo_tagger.startup`.
 """
 
 import logging
+import random
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -84,13 +85,13 @@ def allow_scheduler_states() -> None:
 
 
 def keep_random_states_in_checkpoints() -> None:
-    """Saves torch's random states with each checkpoint and restores them with it.
+    """Saves the random states with each checkpoint and restores them with it.
 
-    AllenNLP replays the data loader of the epochs before a checkpoint, so Python's generator arrives where it was, but
-    dropout masks are drawn from torch's, which it neither replays nor saves.
+    AllenNLP replays the training data of the epochs before a checkpoint, but neither the validation data, which is
+    shuffled by the same generator, nor dropout. Order and masks would go other ways than in an uninterrupted training.
     """
-    save = GradientDescentTrainer.get_checkpoint_state
-    restore = GradientDescentTrainer._maybe_restore_checkpoint
+    trainer = GradientDescentTrainer
+    save, restore, train = trainer.get_checkpoint_state, trainer._maybe_restore_checkpoint, trainer._train_epoch
     load = Checkpointer.load_checkpoint
     if getattr(save, "keeps_random_states", False):
         return
@@ -98,27 +99,41 @@ def keep_random_states_in_checkpoints() -> None:
     def get_checkpoint_state(self: GradientDescentTrainer) -> Optional[TrainerCheckpoint]:
         state = save(self)
         if state is not None:
-            state.trainer_state["random_states"] = _random_states()
+            # The order of an epoch's batches is drawn at its start, dropout masks all along.
+            begun = self._batches_in_epoch_completed > 0
+            order = self._order_states if begun else _order_states()
+            state.trainer_state["random_states"] = {"order": order, "masks": _mask_states()}
         return state
 
     def load_checkpoint(self: Checkpointer) -> Optional[TrainerCheckpoint]:
         state = load(self)
-        self.random_states = None if state is None else state.trainer_state.get("random_states")
+        self._random_states = None if state is None else state.trainer_state.get("random_states")
         return state
 
     def _maybe_restore_checkpoint(self: GradientDescentTrainer) -> None:
         restore(self)
-        states = getattr(self._checkpointer, "random_states", None)
-        if states is not None:
-            _set_random_states(states)
+        self._random_states = getattr(self._checkpointer, "_random_states", None)
+
+    def _train_epoch(self: GradientDescentTrainer, epoch: int) -> Dict[str, float]:
+        if self._random_states is not None and self._epochs_completed == self._start_after_epochs_completed:
+            _set_random_states(self._random_states)
+        self._order_states = _order_states()
+        return train(self, epoch)
 
     get_checkpoint_state.keeps_random_states = True  # type: ignore[attr-defined]
-    GradientDescentTrainer.get_checkpoint_state = get_checkpoint_state
-    GradientDescentTrainer._maybe_restore_checkpoint = _maybe_restore_checkpoint
+    trainer.get_checkpoint_state = get_checkpoint_state
+    trainer._maybe_restore_checkpoint = _maybe_restore_checkpoint
+    trainer._train_epoch = _train_epoch
     Checkpointer.load_checkpoint = load_checkpoint
 
 
-def _random_states() -> Dict[str, Any]:
+def _order_states() -> Dict[str, Any]:
+    """The generators that data loaders use, as plain Python and tensors."""
+    name, keys, *rest = numpy.random.get_state()
+    return {"python": random.getstate(), "numpy": (name, keys.tolist(), *rest)}
+
+
+def _mask_states() -> Dict[str, Any]:
     states: Dict[str, Any] = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state_all()
@@ -126,9 +141,12 @@ def _random_states() -> Dict[str, Any]:
 
 
 def _set_random_states(states: Dict[str, Any]) -> None:
-    torch.set_rng_state(states["cpu"].cpu())
-    if len(states.get("cuda", [])) == torch.cuda.device_count() and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    random.setstate(states["order"]["python"])
+    numpy.random.set_state(states["order"]["numpy"])
+    masks = states["masks"]
+    torch.set_rng_state(masks["cpu"].cpu())
+    if torch.cuda.is_available() and len(masks.get("cuda", [])) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([state.cpu() for state in masks["cuda"]])
 
 
 def skip_torn_checkpoints() -> None:

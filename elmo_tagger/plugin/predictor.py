@@ -109,7 +109,9 @@ class EntitiesPredictor(Predictor):
     def predict_batch_instance(self, instances: List[Instance]) -> List[JsonDict]:
         """The entities of several instances; offsets are those of the words joined by spaces."""
         documents = [_joined(instance["metadata"]["words"]) for instance in instances]  # type: ignore[index]
-        predictions = self._predict_by_length(instances)
+        # Known tags would only have a loss computed that nobody asked for.
+        untagged = [Instance({n: f for n, f in instance.fields.items() if n != "tags"}) for instance in instances]
+        predictions = self._predict_by_length(untagged)
         return [
             self._assemble(document, [prediction]) for document, prediction in zip(documents, predictions, strict=True)
         ]

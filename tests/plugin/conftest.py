@@ -1,10 +1,15 @@
 """Tiny biLMs for the plugin's tests."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from allennlp.commands.train import train_model
+from allennlp.common import Params
 
+import elmo_tagger.plugin  # noqa: F401  (registers everything)
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
 
@@ -39,3 +44,77 @@ def bilm_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             parameter.normal_(0, 0.5)
     bilm.save(directory)
     return {"options_file": str(directory / "options.json"), "weight_file": str(directory / "weights.hdf5")}
+
+
+TRAINING = """\
+Emma B-PER
+Stone I-PER
+flew O
+to O
+Oslo B-LOC
+. O
+
+Oslo B-LOC
+likes O
+Emma B-PER
+. O
+
+They O
+flew O
+. O
+
+Oslo B-LOC
+likes O
+Emma B-PER
+Stone I-PER
+. O
+
+"""
+
+
+def tagger_config(bilm_files: dict[str, str], train: str, **trainer: object) -> dict[str, Any]:
+    """A small tagger with everything on: ELMo, dropout, CRF."""
+    return {
+        "dataset_reader": {
+            "type": "conll_columns",
+            "coding_scheme": "BIOUL",
+            "token_indexers": {"elmo": {"type": "elmo_hdf5"}},
+        },
+        "train_data_path": train,
+        "validation_data_path": train,
+        "model": {
+            "type": "elmo_bilstm_crf",
+            "label_encoding": "BIOUL",
+            "dropout": 0.2,
+            "text_field_embedder": {"token_embedders": {"elmo": {"type": "elmo_hdf5", "dropout": 0.1, **bilm_files}}},
+            "encoder": {"type": "lstm", "hidden_size": 16, "bidirectional": True},
+        },
+        "data_loader": {"batch_sampler": {"type": "bucket", "batch_size": 2, "sorting_keys": ["tokens"]}},
+        "trainer": {
+            "optimizer": {"type": "adam", "lr": 0.02},
+            "num_epochs": 25,
+            "validation_metric": "+f1-measure-overall",
+            **trainer,
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def training_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A column file of a few sentences."""
+    path = tmp_path_factory.mktemp("data") / "train.conll"
+    path.write_text(TRAINING * 4)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def archive(bilm_files: dict[str, str], training_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished training; its biLM files are gone, as on another machine."""
+    files = {}
+    for name, file in bilm_files.items():
+        files[name] = str(shutil.copy(file, tmp_path_factory.mktemp("gone") / Path(file).name))
+    run = tmp_path_factory.mktemp("archive") / "run"
+    train_model(Params(tagger_config(files, training_file)), str(run))
+    for file in files.values():
+        Path(file).unlink()
+    return run

@@ -1,0 +1,116 @@
+"""What current torch broke in AllenNLP, and `--recover`. Each test fails without its mend."""
+
+import io
+from pathlib import Path
+from typing import Any, ClassVar, Optional
+
+import numpy
+import pytest
+import torch
+from allennlp.commands.train import train_model
+from allennlp.common import Params
+from allennlp.training.callbacks import TrainerCallback
+from allennlp.training.checkpointer import Checkpointer
+from allennlp.training.learning_rate_schedulers import LearningRateScheduler
+from allennlp.training.optimizers import Optimizer
+
+from tests.plugin.conftest import tagger_config
+
+
+def test_reduce_on_plateau_is_built_and_reduces() -> None:
+    weights = [["w", torch.nn.Parameter(torch.ones(1))]]
+    optimizer = Optimizer.from_params(Params({"type": "sgd", "lr": 1.0}), model_parameters=weights)
+    config = {"type": "reduce_on_plateau", "mode": "max", "factor": 0.5, "patience": 1, "verbose": True}
+    scheduler = LearningRateScheduler.from_params(Params(config), optimizer=optimizer)
+    rates = []
+    for score in (0.3, 0.2, 0.2, 0.2):
+        scheduler.step(score)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_numpy_scalars_load_and_other_classes_do_not() -> None:
+    def round_trip(value: object) -> object:
+        buffer = io.BytesIO()
+        torch.save({"value": value}, buffer)
+        buffer.seek(0)
+        return torch.load(buffer)["value"]
+
+    assert round_trip(numpy.float64(0.25)) == 0.25
+    with pytest.raises(Exception, match="Weights only load failed"):
+        round_trip(Path("x"))
+
+
+class Interrupted(Exception):
+    """Stands for a killed process."""
+
+
+@TrainerCallback.register("test_interruption")
+class Interruption(TrainerCallback):
+    """Ends a training after some batches, if `at` is set."""
+
+    at: ClassVar[Optional[tuple[int, int]]] = None
+
+    def on_batch(self, trainer: Any, *args: Any, is_training: bool, **kwargs: Any) -> None:
+        place = (trainer._epochs_completed, trainer._batches_in_epoch_completed)
+        if is_training and place == self.at:
+            raise Interrupted
+
+
+SCHEDULERS = [
+    {"type": "reduce_on_plateau", "patience": 0, "mode": "max"},
+    {"type": "cosine", "t_initial": 3},
+]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda s: s["type"])
+def test_recovered_training_equals_an_uninterrupted_one(
+    scheduler: dict,
+    bilm_files: dict[str, str],
+    training_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Interrupted in the middle of the fourth epoch, after a checkpoint in the middle of it."""
+
+    def config() -> Params:
+        trainer = {
+            "learning_rate_scheduler": dict(scheduler),
+            "callbacks": ["test_interruption"],
+            "checkpointer": {"save_every_num_batches": 2},
+            "num_epochs": 6,
+            "patience": 5,
+        }
+        return Params(tagger_config(bilm_files, training_file, **trainer))
+
+    train_model(config(), str(tmp_path / "whole"))
+    monkeypatch.setattr(Interruption, "at", (3, 3))
+    with pytest.raises(Interrupted):
+        train_model(config(), str(tmp_path / "parts"))
+    monkeypatch.setattr(Interruption, "at", None)
+    assert not (tmp_path / "parts" / "metrics.json").exists()
+    # What a process leaves that dies while it writes: half a file.
+    newest = max((tmp_path / "parts").glob("training_state_e3*"))
+    torn = tmp_path / "parts" / "model_state_e3_b4.th"
+    torn.write_bytes(newest.read_bytes()[:2000])
+
+    train_model(config(), str(tmp_path / "parts"), recover=True)
+    whole, parts = (torch.load(tmp_path / name / "best.th") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], atol=0, rtol=0, msg=name)
+    scores = [Params.from_file(tmp_path / name / "metrics.json") for name in ("whole", "parts")]
+    for key in ("best_epoch", "best_validation_f1-measure-overall", "best_validation_loss", "validation_loss"):
+        assert scores[0][key] == scores[1][key], key
+
+
+def test_a_torn_checkpoint_is_removed_and_the_one_before_is_used(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        for kind in ("model", "training"):
+            torch.save({"epoch": epoch}, tmp_path / f"{kind}_state_e{epoch}_b0.th")
+    whole = (tmp_path / "model_state_e2_b0.th").read_bytes()
+    (tmp_path / "model_state_e2_b0.th").write_bytes(whole[: len(whole) // 2])
+    state = Checkpointer(tmp_path).load_checkpoint()
+    assert state is not None
+    assert state.model_state == {"epoch": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model_state_e1_b0.th", "training_state_e1_b0.th"]
