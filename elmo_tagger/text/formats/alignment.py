@@ -46,7 +46,9 @@ def token_spans(document: Document, index: int = 0) -> list[list[Span]]:
             another; names the document and the entities. Or a text has no tokens.
     """
     if not document.sentences and document.text.strip():
-        raise DataError(f"{document.where(index)}: the text has no tokens, and tags belong to tokens: tokenize it first")
+        raise DataError(
+            f"{document.where(index)}: the text has no tokens, and tags belong to tokens: tokenize it first"
+        )
     firsts = [sentence.starts[0] for sentence in document.sentences]
     found: list[list[Span]] = [[] for _ in document.sentences]
     last: Entity | None = None
