@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, score
+from elmo_tagger.cli import check, compare, convert, score
 
 
 class DataErrorGroup(TyperGroup):
@@ -41,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("check")(check.check)
+app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("compare", cls=compare.TwoLists)(compare.compare)
 

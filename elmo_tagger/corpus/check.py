@@ -12,7 +12,7 @@ import numpy as np
 
 from elmo_tagger.corpus.duplicates import Duplicates, find_duplicates
 from elmo_tagger.corpus.inconsistency import Inconsistency, find_inconsistencies
-from elmo_tagger.corpus.sources import Source, open_source
+from elmo_tagger.corpus.sources import COLUMNS, Source, open_source
 from elmo_tagger.corpus.store import Ids, Store, StoreBuilder
 from elmo_tagger.tagging.detection import SchemeDetector
 from elmo_tagger.tagging.schemes import OUTSIDE, conlleval_spans, problems
@@ -167,7 +167,7 @@ def _read(source: Source, words: Ids, types: Ids, scheme: str | None) -> tuple[F
             entities.update([span.type for span in spans])
             entity_lengths.update([span.end - span.start for span in spans])
         sentence_lengths[len(sentence.tokens)] += 1
-        if sentence.lines:
+        if source.format == COLUMNS and sentence.lines:
             if readable and sentence.document == document:
                 file.empty_sentences += max(sentence.lines[0] - line - 2, 0) if line else 0
             line, document, readable = sentence.lines[-1], sentence.document, True

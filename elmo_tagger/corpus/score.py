@@ -11,7 +11,15 @@ from typing import Any, Final
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.mistakes import CORRECT, KINDS, MistakeTable, pair_up
 from elmo_tagger.tagging.detection import SchemeDetector
-from elmo_tagger.tagging.schemes import OUTSIDE, TagSchemeError, conlleval_spans, get_scheme, is_tag, problems
+from elmo_tagger.tagging.schemes import (
+    OUTSIDE,
+    TagSchemeError,
+    conlleval_spans,
+    get_scheme,
+    is_tag,
+    problems,
+    spans_to_tags,
+)
 from elmo_tagger.tagging.scoring import EntityCounts, Score
 from elmo_tagger.tagging.strict import strict_spans
 from elmo_tagger.text.sentence import Sentence, Span
@@ -58,7 +66,7 @@ class ScoreReport:
         gold_scheme, predicted_scheme: Schemes by which tags are read strictly.
         notes: What a reader of the numbers should know.
         sentences, exact_sentences: How many; how many with all tags right.
-        tokens, correct_tokens: How many; how many whose tag is right.
+        tokens, correct_tokens: How many; how many whose tag is right (in gold's scheme, where the schemes differ).
         conlleval, strict: The counts.
         gold_ill_formed, predicted_ill_formed: Where the two readings differ.
         seen: Counts of entities "seen in training" (phrase and type) and "unseen in training"; None without training
@@ -230,11 +238,15 @@ def _found(detector: SchemeDetector, side: str) -> str:
 def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, keep: int) -> None:
     sentence, tokens, gold_tags, predicted_tags = pair.sentence, pair.tokens, pair.gold, pair.predicted
     gold, predicted = conlleval_spans(gold_tags), conlleval_spans(predicted_tags)
-    same = gold_tags == predicted_tags
+    compared = [gold_tags, predicted_tags]
+    if report.gold_scheme != report.predicted_scheme:
+        # The same entities are no wrong tags for being written in another way.
+        compared = [spans_to_tags(spans, len(tokens), report.gold_scheme) for spans in (gold, predicted)]
+    correct = sum(map(str.__eq__, *compared))
     report.sentences += 1
-    report.exact_sentences += same
+    report.exact_sentences += correct == len(tokens)
     report.tokens += len(tokens)
-    report.correct_tokens += len(tokens) if same else sum(map(str.__eq__, gold_tags, predicted_tags))
+    report.correct_tokens += correct
     strict_gold = read_strictly(gold_tags, report.gold_scheme, sentence, "gold")
     strict_predicted = read_strictly(predicted_tags, report.predicted_scheme, sentence, "predicted")
     report.conlleval.add(gold, predicted)

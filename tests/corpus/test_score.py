@@ -106,6 +106,7 @@ def test_predictions_plainly_in_another_scheme_are_read_in_it() -> None:
         "the scheme of gold"
     ]
     report = score(("B-A I-A O", "B-A L-A O"))
+    assert (report.accuracy, report.exact_sentences) == (1.0, 1)
     assert (report.predicted_scheme, report.strict.micro().f1) == ("BIOUL", 1.0)
     assert report.notes == ["gold is read as BIO, the predictions as BIOUL"]
     forced = score(*[("B-A I-A O", "I-A I-A O")] * 10, predicted_scheme="BIO")
