@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -59,16 +59,40 @@ def read_text_lines(
         DataError: Bytes that are no text in this encoding; names the line and the byte's offset in the (unpacked) file.
         OSError: The file cannot be opened or unpacked.
     """
+    yield from decode_lines(read_lines(path), name=str(path), encoding=encoding, report=report)
+
+
+def decode_lines(
+    lines: Iterable[bytes],
+    *,
+    name: str,
+    encoding: str = "utf-8",
+    report: Callable[[DataError], None] | None = None,
+    first_line: int = 1,
+    offset: int = 0,
+) -> Iterator[tuple[int, str]]:
+    r"""As `read_text_lines`, of lines that are read already.
+
+    Args:
+        lines: Each with its line feed.
+        name: Of the file, for messages.
+        encoding: As there.
+        report: As there.
+        first_line: Number of the first of `lines`.
+        offset: Bytes of the file before it.
+
+    Raises:
+        DataError: As there.
+    """
     if "\n".encode(encoding) != b"\n":
         raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
-    offset = 0
-    for number, raw in enumerate(read_lines(path), start=1):
+    for number, raw in enumerate(lines, start=first_line):
         line = raw[len(BOM) :] if number == 1 and raw.startswith(BOM) else raw
         offset += len(raw) - len(line)
         try:
             text = line.decode(encoding)
         except UnicodeDecodeError as error:
-            problem = _undecodable(error, path=str(path), number=number, offset=offset)
+            problem = _undecodable(error, path=name, number=number, offset=offset)
             if report is None:
                 raise problem from None
             report(problem)
