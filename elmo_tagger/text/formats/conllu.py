@@ -14,15 +14,13 @@ from pathlib import Path
 
 from elmo_tagger.text.files import DataError, read_text_lines, replace_file
 from elmo_tagger.text.formats.alignment import token_spans
+from elmo_tagger.text.formats.conllu_misc import SPACING, misc_of, spacing_of, unescaped
 from elmo_tagger.text.formats.document import Document, Entity, SpansOf, TagsOf, are_whole
 from elmo_tagger.text.sentence import Sentence
 from elmo_tagger.text.tokenize import TokenizedSentence
 
 COLUMNS = 10
 _ID = re.compile(r"(\d+)(?:-(\d+)|\.\d+)?")
-_ESCAPES = {"\\": "\\\\", " ": "\\s", "\t": "\\t", "\n": "\\n", "\r": "\\r", "|": "\\p"}
-_UNESCAPED = {escape: character for character, escape in _ESCAPES.items()}
-_SPACING = ("SpaceAfter", "SpacesAfter", "SpacesBefore")
 
 
 @dataclass(slots=True)
@@ -105,7 +103,7 @@ def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, k
                 tags = tags_of(spans[number], len(sentence.tokens))
                 misc = [[f"{key}={tag}"] for tag in tags]
                 for token, entries in enumerate(misc):
-                    entries += _spacing(document, number, token, place)
+                    entries += spacing_of(document, number, token, place)
                 comments = []
                 if document.number != previous:
                     comments.append(f"# newdoc id = {' '.join(document.name.split())}" if document.name else "# newdoc")
@@ -148,15 +146,15 @@ def _append(document: Document, block: _Block, path: str, spans_of: SpansOf, key
     sentence = ConlluSentence([], [], [], block.rows, _surface_rows(block.rows), comments)
     tags, text = [], document.text
     for row in sentence.row_of:
-        form, misc = block.rows[row][1], _misc(block.rows[row])
-        text += _unescape(misc.get("SpacesBefore", ""))
+        form, misc = block.rows[row][1], misc_of(block.rows[row])
+        text += unescaped(misc.get("SpacesBefore", ""))
         sentence.tokens.append(form)
         sentence.starts.append(len(text))
         sentence.ends.append(len(text) + len(form))
-        first_word = _misc(block.rows[row + 1]) if "-" in block.rows[row][0] and row + 1 < len(block.rows) else {}
+        first_word = misc_of(block.rows[row + 1]) if "-" in block.rows[row][0] and row + 1 < len(block.rows) else {}
         tags.append(misc.get(key) or first_word.get(key) or "O")
         spaces = (
-            _unescape(misc["SpacesAfter"]) if "SpacesAfter" in misc else "" if misc.get("SpaceAfter") == "No" else " "
+            unescaped(misc["SpacesAfter"]) if "SpacesAfter" in misc else "" if misc.get("SpaceAfter") == "No" else " "
         )
         text += form + spaces
     document.text = text
@@ -182,31 +180,9 @@ def _without_last_space(document: Document) -> Document:
     """Nothing follows the last token unless its MISC says so."""
     last = document.sentences[-1]
     assert isinstance(last, ConlluSentence)
-    if not {"SpaceAfter", "SpacesAfter"} & _misc(last.rows[last.row_of[-1]]).keys():
+    if not {"SpaceAfter", "SpacesAfter"} & misc_of(last.rows[last.row_of[-1]]).keys():
         document.text = document.text.removesuffix(" ")
     return document
-
-
-def _spacing(document: Document, number: int, token: int, place: str) -> list[str]:
-    """MISC's entries about the white space around a token."""
-    sentence = document.sentences[number]
-    entries = []
-    end = sentence.ends[token]
-    if token + 1 < len(sentence.tokens):
-        following = sentence.starts[token + 1]
-    elif number + 1 < len(document.sentences):
-        following = document.sentences[number + 1].starts[0]
-    else:
-        following = len(document.text)
-    gap, implied = document.text[end:following], "" if following == len(document.text) else " "
-    before = document.text[: sentence.starts[0]] if number == token == 0 else ""
-    if (gap + before).strip():
-        raise DataError(f"{place}: {(gap + before).strip()!r} in no token: CoNLL-U cannot express it")
-    if gap != implied:
-        entries.append(f"SpacesAfter={_escape(gap)}" if gap else "SpaceAfter=No")
-    if before:
-        entries.append(f"SpacesBefore={_escape(before)}")
-    return entries
 
 
 def _rows(sentence: TokenizedSentence, misc: list[list[str]], key: str, place: str) -> Iterator[list[str]]:
@@ -220,18 +196,6 @@ def _rows(sentence: TokenizedSentence, misc: list[list[str]], key: str, place: s
             raise DataError(
                 f"{place}: token {rows[row][1]!r} with {entries[0]!r}: CoNLL-U holds no tabs, line feeds or bars"
             )
-        kept = [entry for entry in rows[row][-1].split("|") if entry.partition("=")[0] not in (*_SPACING, key, "_")]
+        kept = [entry for entry in rows[row][-1].split("|") if entry.partition("=")[0] not in (*SPACING, key, "_")]
         rows[row][-1] = "|".join(kept + entries)
     yield from rows
-
-
-def _misc(row: list[str]) -> dict[str, str]:
-    return {name: value for name, _, value in (entry.partition("=") for entry in row[-1].split("|"))}
-
-
-def _escape(spaces: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in spaces)
-
-
-def _unescape(spaces: str) -> str:
-    return re.sub(r"\\.", lambda escape: _UNESCAPED.get(escape[0], escape[0]), spaces)
