@@ -182,3 +182,28 @@ def test_a_pipe_that_closes_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_convert() -> None:
+    result = run("convert", "train.conll", "out.conll", "--to", "bioul")
+    assert result.stdout == ("train.conll to out.conll: columns (BIO) to columns (BIOUL), 3 entities in 2 sentences\n")
+    assert Path("out.conll").read_text(encoding="utf-8").startswith("EU U-ORG\n")
+    as_json = run("convert", "out.conll", "out.jsonl", "--json")
+    assert json.loads(as_json.stdout)["target_format"] == "jsonl"
+    back = run("convert", "out.jsonl", "back.conll", "--to", "BIO")
+    assert back.stdout.endswith("jsonl to columns (BIO), 3 entities in 2 documents\n")
+    assert Path("back.conll").read_text(encoding="utf-8").replace("\n\n", "\n").split() == GOOD.split()
+
+
+@pytest.mark.parametrize("format", ["columns", "conllu", "jsonl", "doccano", "label-studio", "brat"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_no_file_makes_convert_trace_back(name: str, format: str) -> None:
+    data = BROKEN[name]
+    if data is not None:
+        Path(name).write_bytes(data)
+    elif name == "folder":
+        Path(name).mkdir()
+    result = run("convert", name, "out", "--in-format", format, "--out-format", "jsonl")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert not Path("out").exists(), "nothing half-written is left behind"

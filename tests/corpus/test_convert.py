@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from elmo_tagger.corpus.convert import convert_file
+from elmo_tagger.corpus.sources import open_source
+from elmo_tagger.tagging.schemes import SCHEMES, spans_to_tags, tags_to_spans
+from elmo_tagger.text.columns import write_columns
+from elmo_tagger.text.formats.registry import FORMATS
+from elmo_tagger.text.sentence import Sentence, Span
+
+CONLL = "-DOCSTART- -X- O\n\nEU  NNP\tI-ORG\nrejects VBZ O\n\n\n# NN O\nPeter NNP I-PER\nParis NNP I-LOC\n"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def read(path: str, scheme: str) -> list[tuple[list[str], list[Span]]]:
+    return [(s.tokens, tags_to_spans(s.tags or [], scheme)) for s in open_source(path).sentences()]
+
+
+TOKEN = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Z", "C"], exclude_characters="|"), min_size=1, max_size=6
+)
+
+
+@st.composite
+def sentences(draw: st.DrawFn) -> list[tuple[list[str], list[Span]]]:
+    """Sentences of any tokens with entities that may touch."""
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        tokens, spans = [], []
+        for entity_type, words in draw(
+            st.lists(
+                st.tuples(st.sampled_from(["", "PER", "work-of-art"]), st.lists(TOKEN, min_size=1, max_size=3)),
+                min_size=1,
+            )
+        ):
+            if entity_type:
+                spans.append(Span(len(tokens), len(tokens) + len(words), entity_type))
+            tokens += words
+        found.append((tokens, spans))
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "brat"])  # which does not keep tokens
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=sentences(), source=st.sampled_from(list(SCHEMES)), target=st.sampled_from(list(SCHEMES)))
+def test_there_and_back(name: str, content: list[tuple[list[str], list[Span]]], source: str, target: str) -> None:
+    tagged = [Sentence(tokens, list(spans_to_tags(spans, len(tokens), source))) for tokens, spans in content]
+    write_columns(tagged, "in.conll", document_marker=None)
+    options = {"token_column": 0, "tag_column": 1}
+    convert_file("in.conll", "there", target_format=name, scheme=source, **options)
+    convert_file(
+        "there", "back.conll", source_format=name, scheme=source if FORMATS[name].has_tags else None, to=target
+    )
+    back = open_source("back.conll", **options).sentences()
+    assert [(s.tokens, tags_to_spans(s, target)) for s in back] == content
+
+
+def test_column_files_keep_all_but_the_tags() -> None:
+    Path("in.conll").write_text(CONLL, encoding="utf-8")
+    report = convert_file("in.conll", "out.conll", to="bioul")
+    assert Path("out.conll").read_text(encoding="utf-8") == CONLL.replace("I-", "U-")
+    assert vars(report) == {
+        "source_format": "columns",
+        "target_format": "columns",
+        "source_scheme": "IOB1",
+        "target_scheme": "BIOUL",
+        "sentences": 2,
+        "entities": 3,
+    }
+
+
+def test_tokens_with_spaces() -> None:
+    Path("in.tsv").write_text("New York\tx\tB-LOC\nis\t\tO\n", encoding="utf-8")
+    convert_file("in.tsv", "out.tsv", to="BIOES", separator="\t")
+    assert Path("out.tsv").read_text(encoding="utf-8") == "New York\tx\tS-LOC\nis\t\tO\n"
+
+
+def test_a_file_may_be_converted_in_place() -> None:
+    Path("a.conll").write_text("EU B-ORG\n", encoding="utf-8")
+    convert_file("a.conll", "a.conll", to="BIOUL")
+    assert Path("a.conll").read_text(encoding="utf-8") == "EU U-ORG\n"
+
+
+def test_brat_and_back() -> None:
+    Path("in.conll").write_text("Peter B-PER\nBlackburn I-PER\nsays O\n\nEU B-ORG\nrejects O\n", encoding="utf-8")
+    convert_file("in.conll", "folder", target_format="brat")
+    assert sorted(path.suffix for path in Path("folder").iterdir()) == [".ann", ".ann", ".txt", ".txt"]
+    convert_file("folder", "back.conll", to="BIO")
+    assert read("back.conll", "BIO") == read("in.conll", "BIO")
+
+
+def test_texts_are_tokenised_for_tags() -> None:
+    Path("in.jsonl").write_text(
+        json.dumps({"text": "Mr. Smith's dog barked. He left.", "entities": [[4, 9, "PER"]]}), encoding="utf-8"
+    )
+    convert_file("in.jsonl", "out.conll", to="BIOES")
+    assert Path("out.conll").read_text(encoding="utf-8") == (
+        "-DOCSTART- O\n\nMr. O\nSmith S-PER\n's O\ndog O\nbarked O\n. O\n\nHe O\nleft O\n. O\n\n"
+    )
+
+
+def test_entities_within_tokens() -> None:
+    Path("in.jsonl").write_text(
+        json.dumps({"text": "the Berlinwide ban", "entities": [[4, 10, "LOC"]]}), encoding="utf-8"
+    )
+    with pytest.raises(ValueError, match=r"^in\.jsonl:1: LOC 'Berlin' \(4 to 10\) cuts the token 'Berlinwide'"):
+        convert_file("in.jsonl", "out.conll")
+    assert not Path("out.conll").exists()
+    convert_file("in.jsonl", "out.conll", split_tokens=True)
+    assert read("out.conll", "BIO") == [(["the", "Berlin", "wide", "ban"], [Span(1, 2, "LOC")])]
+
+
+def test_ill_formed_tags_are_refused_unless_leniently_read() -> None:
+    Path("in.conll").write_text("EU B-ORG\n\na B-X\nb I-X\n\nx O\nPeter I-PER\n", encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"^the tags fit no scheme; nearest is BIO, .* first at in\.conll:7: I-PER after O"
+    ):
+        convert_file("in.conll", "out.conll", to="BIOUL")
+    with pytest.raises(ValueError, match=r"^in\.conll:7: I-PER after O: BIO expects B-PER or I-PER before it"):
+        convert_file("in.conll", "out.conll", to="BIOUL", scheme="BIO")
+    convert_file("in.conll", "out.conll", to="BIOUL", lenient=True)
+    assert Path("out.conll").read_text(encoding="utf-8").endswith("x O\nPeter U-PER\n")
+
+
+def test_sources_of_every_format_have_the_same_sentences() -> None:
+    Path("in.conll").write_text("Peter B-PER\nBlackburn I-PER\nsays O\n\nEU B-ORG\nrejects O\n", encoding="utf-8")
+    for name, path in [
+        ("conllu", "a.conllu"),
+        ("jsonl", "a.jsonl"),
+        ("doccano", "b.jsonl"),
+        ("label-studio", "a.json"),
+    ]:
+        convert_file("in.conll", path)
+        assert open_source(path).format == ("jsonl" if name == "doccano" else name)
+        assert read(path, "BIO") == read("in.conll", "BIO")
+    assert open_source("a.jsonl").sentences().__next__().where() == "a.jsonl:1"
+
+
+def test_messages() -> None:
+    Path("in.conll").write_text("EU B-ORG\n", encoding="utf-8")
+    Path("words").write_text("EU\nrejects\n", encoding="utf-8")
+    for arguments, options, message in [
+        (("in.conll", "out.xyz"), {}, "out.xyz: the name does not tell the format, expected one of columns, conllu"),
+        (
+            ("in.conll", "out.jsonl"),
+            {"to": "BIO"},
+            "--to BIO: jsonl has character offsets, and no tags that could be BIO",
+        ),
+        (("in.conll", "out.conll"), {"to": "BIX"}, "unknown tag scheme 'BIX', expected one of BIO/IOB2"),
+        (("in.conll", "out.conll"), {"source_format": "xml"}, "format 'xml': expected one of columns, conllu"),
+        (("words", "out.conll"), {}, "words: found no tags, its columns look like tokens"),
+    ]:
+        with pytest.raises(ValueError) as caught:  # noqa: PT011  (the text is compared below)
+            convert_file(*arguments, **options)
+        assert str(caught.value).startswith(message)
+    with pytest.raises(FileNotFoundError):
+        convert_file("missing.conll", "out.conll")
