@@ -10,10 +10,9 @@ from allennlp.common.file_utils import cached_path
 from allennlp.data import Vocabulary
 from allennlp.modules.token_embedders import TokenEmbedder
 
+from elmo_tagger.bilm import trained_state
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
-from elmo_tagger.bilm.options import Options
-from elmo_tagger.plugin import trained_state
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
 
 logger = logging.getLogger(__name__)
@@ -184,6 +183,8 @@ class ElmoHdf5Embedder(TokenEmbedder):
                 **self._files,
                 "options": self.bilm.options.to_dict(),
                 "static_dim": self.static.dim if self.static is not None else None,
+                "layers": self._mode,
+                "layer_norm": self.scalar_mix_0.layer_norm if self.scalar_mix_0 is not None else None,
             }
         )
 
@@ -201,13 +202,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
     ) -> Bilm:
         bounds = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass}
         if trained is not None:
-            options = Options.from_dict(trained.description["options"], source="the archive's weights")
-            with torch.device("meta"):
-                bilm = Bilm(options, **bounds)
-            bilm.to_empty(device="cpu")
-            prefix = "bilm."
-            bilm.load_state_dict({k[len(prefix) :]: v for k, v in trained.tensors.items() if k.startswith(prefix)})
-            return bilm
+            return trained.bilm(**bounds)
         for name, file in self._files.items():
             if file is None:
                 raise ConfigurationError(f"elmo_hdf5: {name} is missing: expected a path or URL")
