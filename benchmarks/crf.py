@@ -1,7 +1,7 @@
 """The CRF beside AllenNLP's and pytorch-crf's: decoding, and loss with its gradient.
 
-    python -m benchmarks.crf                                  the whole table
-    python -m benchmarks.crf --b 64 --t 40 --k 17 --ragged    one cell, sentences of different lengths
+    python benchmarks/crf.py                               the whole table
+    python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged    one cell, sentences of different lengths
 
 Times are medians over rounds in which the three take turns, so that a busy machine slows all alike; a ratio above 1
 means that ours is faster. A peer's slow cell is measured until its share of `--seconds` is spent, but at least once
@@ -106,11 +106,9 @@ def row(task: str, device: str, size: int, steps: int, tags: int, times: dict[st
 def print_row(cell: dict[str, Any]) -> None:
     """The line as text."""
     spent, ratio = cell["milliseconds"], cell["ratio"]
-    print(
-        f"{cell['device']:<5} {cell['task']:<13} {cell['B']:>4} {cell['T']:>4} {cell['K']:>3} {spent['ours']:>9.2f} "
-        f"{spent['allennlp']:>9.1f} {spent['pytorch-crf']:>9.1f} {ratio['allennlp']:>9.1f} {ratio['pytorch-crf']:>9.1f}",
-        flush=True,
-    )
+    place = f"{cell['device']:<5} {cell['task']:<13} {cell['B']:>4} {cell['T']:>4} {cell['K']:>3}"
+    times = f"{spent['ours']:>9.2f} {spent['allennlp']:>9.1f} {spent['pytorch-crf']:>9.1f}"
+    print(f"{place} {times} {ratio['allennlp']:>9.1f} {ratio['pytorch-crf']:>9.1f}", flush=True)
 
 
 def main() -> None:

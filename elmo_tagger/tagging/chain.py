@@ -77,7 +77,8 @@ class Chain:
         steps = torch.add(path[1:], path[:-1], alpha=size).flatten()
         moved = self.transitions.flatten().index_select(0, steps).view_as(path[1:])
         first = self.start.index_select(0, path[0]).unsqueeze(0)
-        per_token = self.without_padding(emitted + torch.cat([first, moved])).sum(0, dtype=torch.float64)
+        # Added in float64: against an emission of 1e4, a transition would lose its digits.
+        per_token = self.without_padding(emitted.double() + torch.cat([first, moved])).sum(0)
         final = self.end.index_select(0, self.at_last(path))
         return per_token + (final if self.full else final.masked_fill(self.lengths == 0, 0.0))
 
@@ -90,6 +91,12 @@ class Chain:
         emissions = self.emissions.masked_fill(~allowed, -torch.inf)
         largest = _largest(emissions)
         return replace(self, emissions=emissions - largest, largest=self.largest + largest.squeeze(2))
+
+    def double(self) -> Chain:
+        """The same in float64."""
+        scores = (self.emissions, self.transitions, self.start, self.end, self.largest)
+        emissions, transitions, start, end, largest = (each.double() for each in scores)
+        return replace(self, emissions=emissions, transitions=transitions, start=start, end=end, largest=largest)
 
     def rows(self, index: Tensor) -> Chain:
         """The chain of some sentences only.

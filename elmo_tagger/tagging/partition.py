@@ -20,7 +20,8 @@ def log_partition(chain: Chain) -> Tensor:
     if trusted.all():
         return total  # type: ignore[no-any-return]
     rows = (~trusted).nonzero().squeeze(1)
-    distrusted = chain.rows(rows)
+    # In float64: sentences come here because their scores are far apart, and float32 has no digits for both ends.
+    distrusted = chain.rows(rows).double()
     rescued = LogSpacePartition.apply(*_differentiable(distrusted), distrusted)  # type: ignore[no-untyped-call]
     return total.index_copy(0, rows, rescued)  # type: ignore[no-any-return]
 

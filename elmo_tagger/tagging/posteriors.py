@@ -103,8 +103,9 @@ def span_posteriors(chain: Chain, queries: Tensor, reading: Reading) -> Tensor:
         reading: How tags are read.
 
     Returns:
-        (S,), probability in [0, 1].
+        (S,) float32, probability in [0, 1].
     """
+    chain = chain.double()  # numerator and denominator are rounded apart, and their ratio is what counts
     messages = Messages.of(chain)
     sentence, start, end, kind = queries.unbind(1)
     continues = torch.zeros_like(chain.transitions).masked_fill(~reading.continues, -torch.inf)
@@ -145,4 +146,4 @@ def _close(
     after_break = torch.where(at_end, chain.end, (ahead + breaks).logsumexp(2))
     after = torch.where(at_end, chain.end, ahead.logsumexp(2))
     share = (inside + after_break).logsumexp(1) - (messages.alpha[end - 1, sentence] + after).logsumexp(1)
-    return share.exp().clamp(max=1.0)
+    return share.exp().clamp(max=1.0).float()

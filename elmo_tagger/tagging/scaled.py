@@ -107,8 +107,7 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
     before, after = torch.empty_like(weights), torch.empty_like(weights)
     mass = weights.new_ones(weights.shape[:3])
     before[0] = begin.unsqueeze(1)
-    # Reduced-precision products (TF32, bfloat16) would cost three digits a step.
-    exact_products = torch.get_float32_matmul_precision() == "highest"
+    exact_products = _products_are_exact()
     last = len(weights) - 1
     ahead = before.unbind()
     for step, (weight, scaled) in enumerate(zip(weights.unbind(), after.unbind(), strict=True)):
@@ -124,6 +123,11 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
         else:
             torch.sum(scaled.unsqueeze(3) * factors.unsqueeze(1), 2, out=ahead[step + 1])
     return before, after, mass
+
+
+def _products_are_exact() -> bool:
+    """Whether a float32 matrix product is one: TF32 or bfloat16 inside would cost three digits a step."""
+    return torch.get_float32_matmul_precision() == "highest"
 
 
 def _trusted(mass: Tensor, mass_behind: Tensor, overlap: Tensor) -> Tensor:
@@ -177,5 +181,8 @@ class ScaledPartition(torch.autograd.Function):
         marginals, left, right, factors = ctx.saved_tensors
         weight = grad.to(marginals.dtype).unsqueeze(1)
         marginals = marginals * weight
-        moves = factors * ((left * weight).flatten(0, 1).t() @ right.flatten(0, 1))
+        left, right = (left * weight).flatten(0, 1).t(), right.flatten(0, 1)
+        with torch.autocast(left.device.type, enabled=False):
+            pairs = left @ right if _products_are_exact() else (left.double() @ right.double()).to(left.dtype)
+        moves = factors * pairs
         return marginals, moves, marginals[0].sum(0), ctx.chain.at_last(marginals).sum(0), None
