@@ -66,7 +66,7 @@ def _print(report: CheckReport, page: Page, show: int) -> None:
 def _print_files(report: CheckReport, page: Page) -> None:
     page.heading("Files")
     page.table(
-        ["file", "columns", "scheme", "sentences", "tokens", "entities", "ill-formed", "empty sentences"],
+        ["file", "columns", "scheme", "sentences", "tokens", "entities", "ill-formed", "empty"],
         [
             (
                 file.path + (" (train)" if file.path == report.train and len(report.files) > 1 else ""),

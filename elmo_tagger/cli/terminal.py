@@ -66,9 +66,10 @@ class Page:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for index, name in enumerate(header):
-            table.add_column(Text(name), justify="left" if index < left else "right", overflow="fold")
+            number = index >= left
+            table.add_column(Text(name), justify="right" if number else "left", no_wrap=number, overflow="fold")
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_tagger.corpus.alignment import Pair
+from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
 from elmo_tagger.corpus.resampling import Floats, bootstrap_interval, f1, holm, randomisation_test, runs_test
-from elmo_tagger.corpus.score import find_schemes, read_strictly
 from elmo_tagger.corpus.store import Ids
 from elmo_tagger.tagging.schemes import conlleval_spans
 from elmo_tagger.text.sentence import Span

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.mistakes import CORRECT, KINDS, MistakeTable, pair_up
-from elmo_tagger.tagging.detection import SchemeDetector
+from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
 from elmo_tagger.tagging.schemes import (
     OUTSIDE,
     TagSchemeError,
     conlleval_spans,
-    get_scheme,
-    is_tag,
     problems,
     spans_to_tags,
 )
 from elmo_tagger.tagging.scoring import EntityCounts, Score
-from elmo_tagger.tagging.strict import strict_spans
 from elmo_tagger.text.sentence import Sentence, Span
 
 ENTITY_LENGTHS: Final = (1, 2, 3, 4, 6)
 SENTENCE_LENGTHS: Final = (1, 11, 21, 31, 51)
 """Lower edges of the groups that scores are broken down by, in tokens."""
-_MANY = 10  # sentences from which a scheme that fits all of them is no accident
 
 
 @dataclass(frozen=True)
@@ -185,56 +181,6 @@ def known_entities(sentences: Iterable[Sentence]) -> set[tuple[str, str]]:
     return known
 
 
-def find_schemes(
-    read: Callable[[], Iterable[Pair]], gold_scheme: str | None = None, predicted_scheme: str | None = None
-) -> tuple[str, str, list[str]]:
-    """The schemes of gold and of the predictions, and what a reader of the scores should know about the choice.
-
-    Predictions are read in gold's scheme, as their ill-formed tags are mistakes of the tagger, unless they have tags
-    that it does not know, or plainly are well-formed in another.
-
-    Raises:
-        TagSchemeError: An unknown name, or tags that fit no scheme.
-    """
-    if gold_scheme is not None:
-        gold_scheme = get_scheme(gold_scheme).name
-    if predicted_scheme is not None:
-        predicted_scheme = get_scheme(predicted_scheme).name
-    if gold_scheme is not None and predicted_scheme is not None:
-        return gold_scheme, predicted_scheme, []
-    gold, predicted = SchemeDetector(), SchemeDetector()
-    tags: set[str] = set()
-    entity_sentences = 0
-    for pair in read():
-        gold.add(pair.sentence)
-        predicted.add(replace(pair.sentence, tags=pair.predicted))
-        tags.update(pair.predicted)
-        entity_sentences += any(tag != OUTSIDE for tag in pair.predicted)
-    gold_scheme = gold_scheme or _found(gold, "gold")
-    if predicted_scheme is not None:
-        return gold_scheme, predicted_scheme, []
-    found = predicted.ranking()[0]
-    broken = predicted.broken[gold_scheme]
-    if not broken or found == gold_scheme:
-        return gold_scheme, gold_scheme, []
-    numbers = (
-        f"{broken:,} of the {entity_sentences:,} sentences with predicted entities are ill-formed in {gold_scheme}"
-    )
-    if not all(is_tag(tag, gold_scheme) for tag in tags):
-        found = _found(predicted, "predicted")
-        return gold_scheme, found, [f"gold is read as {gold_scheme}, the predictions as {found}"]
-    if not predicted.broken[found] and 2 * broken > entity_sentences >= _MANY:
-        return gold_scheme, found, [f"the predictions are read as {found}: {numbers}, the scheme of gold"]
-    return gold_scheme, gold_scheme, [f"{numbers}, the scheme of gold, but {predicted.broken[found]:,} in {found}"]
-
-
-def _found(detector: SchemeDetector, side: str) -> str:
-    try:
-        return detector.result(strict=False)
-    except TagSchemeError as error:
-        raise TagSchemeError(f"{side} tags: {error}") from None
-
-
 def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, keep: int) -> None:
     sentence, tokens, gold_tags, predicted_tags = pair.sentence, pair.tokens, pair.gold, pair.predicted
     gold, predicted = conlleval_spans(gold_tags), conlleval_spans(predicted_tags)
@@ -263,14 +209,6 @@ def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, 
             report.confusion[left.type if left else OUTSIDE, right.type if right else OUTSIDE] += 1
         if len(report.marked) < keep and any(match.kind != CORRECT for match in matches):
             report.marked.append(MarkedSentence(sentence.where(), tokens, gold, predicted))
-
-
-def read_strictly(tags: list[str], scheme: str, sentence: Sentence, side: str) -> list[Span]:
-    """As `strict_spans`, naming the sentence and "gold" or "predicted" in the message."""
-    try:
-        return strict_spans(tags, scheme)
-    except TagSchemeError as error:
-        raise TagSchemeError(f"{sentence.where()}: {side} tags, {error}") from None
 
 
 def _break_down(
