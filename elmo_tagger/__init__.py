@@ -16,4 +16,20 @@ Axis legend, used by every docstring and shape comment of the package:
 A mask is `(B, T)` bool, true on real tokens.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing for its own would take longer than all the rest of this file
+if TYPE_CHECKING:
+    from elmo_tagger.bilm import Bilm
+
 __version__ = "0.1.0"
+__all__ = ["Bilm", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name when it is first used, so that `import elmo_tagger` needs neither torch nor NumPy."""
+    if name == "Bilm":
+        from elmo_tagger.bilm import Bilm
+
+        return Bilm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

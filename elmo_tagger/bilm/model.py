@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elmo_tagger.bilm import weights
+from elmo_tagger.bilm import embedding, weights
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.characters import boundary_ids
 from elmo_tagger.bilm.distinct import distinct_rows
+from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
 from elmo_tagger.bilm.stack import LstmStack
@@ -144,6 +145,16 @@ class Bilm(nn.Module):
         words = torch.full_like(present, NO_WORD, dtype=torch.int64)
         words[present] = places + _BOUNDARIES
         return self._contextualize(vectors, words, layers, keep_boundaries)
+
+    def embed(
+        self,
+        sentences: Sequence[str] | Sequence[Sequence[str]],
+        lengths: Sequence[int] | None = None,
+        *,
+        mix: ScalarMix | None = None,
+    ) -> embedding.Embedding:
+        """Embed sentences given as text, with the five outputs of TF-Hub's module; see `embedding.embed`."""
+        return embedding.embed(self, sentences, lengths, mix=mix)
 
     def embed_words(self, character_ids: Tensor) -> Tensor:
         """Character-CNN vectors (W, P) of words (W, C)."""
