@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,7 @@ def check_emissions(emissions: Tensor, mask: Tensor) -> None:
         CrfInputError: One is NaN or infinite.
     """
     # A finite sum proves every term finite; only otherwise (padding, overflow, a bad value) is each one looked at.
-    if emissions.sum().isfinite():
+    if math.isfinite(emissions.sum().item()):
         return
     bad = ~emissions.isfinite() & mask.unsqueeze(2)
     if bad.any():
@@ -74,6 +76,8 @@ def check_reachable(scores: Tensor, lengths: Tensor, why: str) -> None:
     Raises:
         CrfInputError: A sentence has none.
     """
+    if math.isfinite(scores.sum().item()):
+        return
     finite = scores.isfinite()
     if not finite.all():
         sentence = int((~finite).nonzero()[0])

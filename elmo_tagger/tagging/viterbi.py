@@ -8,8 +8,10 @@ finite score, however low, always beats it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,7 +19,10 @@ from elmo_tagger.tagging.chain import Chain
 
 RESCALE_EVERY = 16  # steps; keeps running scores near 0, where float32 is dense, at a small part of a step's cost
 SLAB = 1 << 17  # numbers of a (B, K, K) table kept at a time, half a MiB: a core's second-level cache holds it
-SMALL = 1 << 11  # numbers of a (B, K, K) table up to which NumPy's shorter calls win over PyTorch's faster loops
+SMALL = 1 << 11  # numbers of such a table up to which NumPy's shorter calls win over PyTorch's faster loops
+SMALL_ALONE = 1 << 13  # the same for one sentence
+
+Array = npt.NDArray[Any]
 
 
 def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
@@ -38,20 +43,19 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
 
 def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
-    incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
-    scores, taken = _running_scores(chain, incoming)
-    score, final = _first_max(chain.at_last(scores) + chain.end)
-    walk = _walk_on_cpu if final.device.type == "cpu" else _walk
-    path = walk(scores, incoming, final, None if chain.full else chain.last)
-    score = score + taken
-    return path, score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
+    if chain.emissions.device.type == "cpu":
+        return _best_paths_on_cpu(chain)
+    scores, taken = _running_scores(chain)
+    totals = chain.at_last(scores) + chain.end
+    final = totals.argmax(1)  # `max` promises no order among equals, `argmax` does
+    score = totals.gather(1, final.unsqueeze(1)).squeeze(1) + taken
+    return _walk(chain, scores, final), score.masked_fill(chain.lengths == 0, 0.0)
 
 
-def _running_scores(chain: Chain, incoming: Tensor) -> tuple[Tensor, Tensor]:
+def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
     """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it."""
     _, size, tags = chain.emissions.shape
-    if chain.emissions.device.type == "cpu" and size * tags * tags <= SMALL:
-        return _running_scores_on_cpu(chain)
+    incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
     scores = torch.empty_like(chain.emissions)
     torch.add(chain.emissions[0], chain.start, out=scores[0])
     taken = torch.zeros(size, dtype=torch.float64, device=scores.device)
@@ -68,13 +72,44 @@ def _running_scores(chain: Chain, incoming: Tensor) -> tuple[Tensor, Tensor]:
     return scores, taken
 
 
-def _running_scores_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
-    """As `_running_scores`, with NumPy: for tables this small its calls cost half of PyTorch's."""
+def _finite(scores: Tensor) -> Tensor:
+    return scores.masked_fill(scores == -torch.inf, 0.0)
+
+
+def _walk(chain: Chain, scores: Tensor, final: Tensor) -> Tensor:
+    """(T, B) int64, the path from each sentence's final tag back to its first."""
+    steps, incoming = len(scores), chain.transitions.t().contiguous()
+    path = final.new_empty(steps, len(final))
+    path[-1] = final
+    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= chain.last).unbind()
+    for step in range(steps - 2, -1, -1):
+        back = incoming.index_select(0, path[step + 1]).add_(scores[step]).argmax(1)
+        torch.where(is_last[step], final, back, out=path[step])
+    return path
+
+
+def _best_paths_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
+    """As `_best_paths`, with NumPy on the same memory where arrays are small: its calls cost a third of PyTorch's."""
+    _, size, tags = chain.emissions.shape
+    if size * tags * tags <= (SMALL_ALONE if size == 1 else SMALL):
+        rows, taken = _small_running_scores(chain)
+    else:
+        scores, shifts = _running_scores(chain)
+        rows, taken = scores.numpy(), shifts.numpy()
+    last = None if chain.full else chain.last.numpy()
+    totals = (rows[-1] if last is None else rows[last, np.arange(size)]) + chain.end.numpy()
+    path = _walk_on_cpu(rows, chain.transitions.numpy(), totals.argmax(1), last)
+    score = torch.from_numpy(totals.max(1) + taken)
+    return torch.from_numpy(path), score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
+
+
+def _small_running_scores(chain: Chain) -> tuple[Array, Array]:
+    """As `_running_scores`."""
     emissions, transitions = chain.emissions.numpy(), chain.transitions.numpy()
     steps, size, tags = emissions.shape
     scores = np.empty_like(emissions)
     np.add(emissions[0], chain.start.numpy(), out=scores[0])
-    taken, last = np.zeros(size), chain.last.numpy()
+    taken = np.zeros(size)
     table = np.empty((size, tags, tags), dtype=emissions.dtype)
     for step in range(1, steps):
         score = scores[step]
@@ -85,48 +120,25 @@ def _running_scores_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
             shift = score.max(1, keepdims=True)
             shift[shift == -np.inf] = 0.0
             score -= shift
-            taken += shift[:, 0] * (step <= last)
-    return torch.from_numpy(scores), torch.from_numpy(taken)
+            taken += shift[:, 0] * (step <= chain.last.numpy())
+    return scores, taken
 
 
-def _first_max(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest of each row and its first place; `max` promises no order among equals, `argmax` does."""
-    place = scores.argmax(1)
-    return scores.gather(1, place.unsqueeze(1)).squeeze(1), place
-
-
-def _walk(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor | None) -> Tensor:
-    """(T, B) int64, the path from each sentence's final tag, at `last` or the last step, back to its first."""
-    steps = len(scores)
-    last = torch.full_like(final, steps - 1) if last is None else last
-    path = final.new_empty(steps, len(final))
+def _walk_on_cpu(scores: Array, transitions: Array, final: Array, last: Array | None) -> Array:
+    """As `_walk`; `last` is None where every sentence ends with the batch."""
+    steps, incoming = len(scores), np.ascontiguousarray(transitions.T)
+    path = np.empty((steps, len(final)), dtype=np.int64)
     path[-1] = final
-    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= last).unbind()
-    for step in range(steps - 2, -1, -1):
-        back = incoming.index_select(0, path[step + 1]).add_(scores[step]).argmax(1)
-        torch.where(is_last[step], final, back, out=path[step])
-    return path
-
-
-def _walk_on_cpu(scores: Tensor, incoming: Tensor, final: Tensor, last: Tensor | None) -> Tensor:
-    """As `_walk`, with NumPy on the same memory: for rows this short its calls cost a third of PyTorch's."""
-    steps, rows, table, end = len(scores), scores.numpy(), incoming.numpy(), final.numpy()
-    path = np.empty((steps, len(end)), dtype=np.int64)
-    path[-1] = end
-    back = np.empty_like(rows[0])
-    is_last = None if last is None else np.arange(steps)[:, None] >= last.numpy()
+    back = np.empty_like(scores[0])
+    is_last = None if last is None else np.arange(steps)[:, None] >= last
     for step in range(steps - 2, -1, -1):
         # "clip" changes no id; it spares NumPy a copy of the output.
-        np.take(table, path[step + 1], 0, out=back, mode="clip")
-        np.add(back, rows[step], out=back)
+        np.take(incoming, path[step + 1], 0, out=back, mode="clip")
+        np.add(back, scores[step], out=back)
         back.argmax(1, out=path[step])
         if is_last is not None:
-            np.copyto(path[step], end, where=is_last[step])
-    return torch.from_numpy(path)
-
-
-def _finite(scores: Tensor) -> Tensor:
-    return scores.masked_fill(scores == -torch.inf, 0.0)
+            np.copyto(path[step], final, where=is_last[step])
+    return path
 
 
 def n_best_paths(chain: Chain, n: int) -> tuple[Tensor, Tensor]:

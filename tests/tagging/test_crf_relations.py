@@ -1,5 +1,6 @@
 """What must hold between results of the CRF, and at the edges of its input."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from elmo_tagger.tagging.partition import log_partition
 from elmo_tagger.tagging.posteriors import Reading
 from elmo_tagger.tagging.scaled import ScaledPartition, scaled_messages
 from elmo_tagger.tagging.schemes import allowed_transitions, problems
-from elmo_tagger.tagging.viterbi import SLAB, _running_scores, _running_scores_on_cpu, _walk, _walk_on_cpu, best_paths
+from elmo_tagger.tagging.viterbi import SLAB, _running_scores, _small_running_scores, _walk, best_paths
 
 TAGS = ["O", *(f"{letter}-{kind}" for kind in "XY" for letter in "BIUL")]
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
@@ -237,24 +238,22 @@ def test_ties_go_to_the_lowest_tag_from_the_last_token_back():
     assert (paths[len(legal) :] == PADDING_TAG).all()
 
 
-def test_both_ways_of_decoding_agree(crf, batch):
-    """NumPy's for small tables on the CPU, PyTorch's for the others, and in slabs for large ones."""
+def test_all_ways_of_decoding_agree(crf, batch):
+    """PyTorch's as on other devices, NumPy's on the CPU, and in slabs where tables are large."""
     packing = crf._packing(*batch)
     with torch.no_grad():
         chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
-        incoming = chain.transitions.t().contiguous()
-        scores, taken = _running_scores_on_cpu(chain)
-        large = chain.rows(torch.arange(5).repeat(2 * SLAB // (5 * len(TAGS) ** 2) + 1))
-        many_scores, many_taken = _running_scores(large, incoming)
-        assert torch.equal(many_scores[:, :5], scores)
-        assert torch.equal(many_taken[:5], taken)
-        final = (chain.at_last(scores) + chain.end).argmax(1)
-        assert torch.equal(
-            _walk(scores, incoming, final, chain.last), _walk_on_cpu(scores, incoming, final, chain.last)
-        )
-        paths, totals = best_paths(large)
-        assert torch.equal(paths[:, :5], best_paths(chain)[0])
-        assert torch.equal(totals[:5], best_paths(chain)[1])
+    scores, taken = _running_scores(chain)
+    small_scores, small_taken = _small_running_scores(chain)
+    assert np.array_equal(scores.numpy(), small_scores)
+    assert np.array_equal(taken.numpy(), small_taken)
+    path, total = best_paths(chain)
+    final = (chain.at_last(scores) + chain.end).argmax(1)
+    assert torch.equal(_walk(chain, scores, final)[chain.real], path[chain.real])
+    large = chain.rows(torch.arange(5).repeat(2 * SLAB // (5 * len(TAGS) ** 2) + 1))
+    many_paths, many_totals = best_paths(large)
+    assert torch.equal(many_paths[:, -5:][chain.real], path[chain.real])
+    assert torch.equal(many_totals[-5:], total)
 
 
 def test_posteriors_of_the_types_at_a_place_and_none_sum_to_one(crf, batch):
