@@ -12,6 +12,9 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy
 import torch
+from allennlp.commands.train import TrainModel
+from allennlp.common.util import is_distributed
+from allennlp.nn.util import dist_reduce_sum
 from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.gradient_descent_trainer import GradientDescentTrainer
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
@@ -20,6 +23,7 @@ from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
 )
 from allennlp.training.optimizers import Optimizer
 from allennlp.training.trainer import TrainerCheckpoint
+from allennlp.training.util import evaluate
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +182,34 @@ def _torn_files(checkpointer: Checkpointer, checkpoint: Tuple[int, int]) -> List
     return [file for file in files if not (Path(file).is_file() and zipfile.is_zipfile(file))]
 
 
+def evaluate_on_every_process() -> None:
+    """Makes `evaluate_on_test` score the whole test set when training is `distributed`.
+
+    Each process has read its own share of the test set, but AllenNLP has only the first evaluate: that scores one share
+    and waits in vain for the others to add theirs.
+    """
+    run = TrainModel.run
+    if getattr(run, "evaluates_everywhere", False):
+        return
+
+    def run_and_evaluate(self: TrainModel) -> Dict[str, Any]:
+        metrics = run(self)
+        loader = self.evaluation_data_loader
+        # Other models' metrics wait for each other after every batch, which shares of unlike size cannot.
+        together = getattr(self.model, "adds_metrics_when_reset", False)
+        if is_distributed() and together and self.evaluate_on_test and loader is not None:
+            scores = evaluate(self.model, loader, self.trainer.cuda_device, self.batch_weight_key)
+            if "loss" in scores:
+                scores["loss"] = dist_reduce_sum(scores["loss"]) / torch.distributed.get_world_size()
+            metrics.update({f"test_{name}": score for name, score in scores.items()})
+            self.evaluation_data_loader = None
+        return metrics
+
+    run_and_evaluate.evaluates_everywhere = True  # type: ignore[attr-defined]
+    TrainModel.run = run_and_evaluate
+
+
 allow_scheduler_states()
+evaluate_on_every_process()
 keep_random_states_in_checkpoints()
 skip_torn_checkpoints()

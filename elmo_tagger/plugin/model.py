@@ -60,6 +60,7 @@ class ElmoBilstmCrf(Model):
     """
 
     default_predictor = "entities"
+    adds_metrics_when_reset = True
 
     def __init__(
         self,

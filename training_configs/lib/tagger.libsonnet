@@ -17,7 +17,7 @@
   character_cnn_indexer:: { type: 'characters', min_padding_length: 3, token_min_padding_length: 1 },
   character_cnn(dim=16, filters=128, width=3):: {
     type: 'character_encoding',
-    embedding: { embedding_dim: dim },
+    embedding: { embedding_dim: dim, vocab_namespace: 'token_characters' },
     encoder: {
       type: 'cnn',
       embedding_dim: dim,

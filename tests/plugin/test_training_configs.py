@@ -1,0 +1,84 @@
+"""Every shipped tagger config is trained for an epoch on tiny data."""
+
+import json
+from pathlib import Path
+
+import pytest
+from allennlp.commands.evaluate import evaluate_from_archive
+from allennlp.commands.train import train_model
+from allennlp.common import Params
+from allennlp.models.archival import load_archive
+from allennlp.predictors import Predictor
+
+from tests.plugin.conftest import TRAINING
+
+CONFIGS = sorted(Path("training_configs").glob("*.jsonnet"))
+QUICK = {"trainer.num_epochs": 1, "model.encoder.hidden_size": 4}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, bilm_files: dict[str, str]) -> dict[str, str]:
+    """What the configs' users give: files and numbers."""
+    directory = tmp_path_factory.mktemp("user")
+    for name in ("train.conll", "dev.conll", "test.conll", "eng.train", "eng.testa", "eng.testb"):
+        (directory / name).write_text(TRAINING)
+    (directory / "vectors.txt").write_text("emma 1 2\noslo 3 4\n")
+    tiny = {
+        "TRAIN": "train.conll",
+        "DEV": "dev.conll",
+        "TEST": "test.conll",
+        "VECTORS": "vectors.txt",
+        "GLOVE": "vectors.txt",
+    }
+    return {
+        **{variable: str(directory / name) for variable, name in tiny.items()},
+        "VECTORS_DIM": "2",
+        "CONLL2003": str(directory),
+        "WNUT17": str(directory),
+        "ELMO_OPTIONS": bilm_files["options_file"],
+        "ELMO_WEIGHTS": bilm_files["weight_file"],
+        "CUDA_DEVICES": "[-1, -1]",
+    }
+
+
+def test_the_list_is_complete() -> None:
+    assert {path.stem for path in CONFIGS} >= {
+        "quickstart",
+        "conll2003",
+        "elmo_only",
+        "static_baseline",
+        "wnut17",
+        "distributed",
+        "fine_tuning",
+    }
+
+
+def params_of(config: Path, data: dict[str, str]) -> Params:
+    return Params.from_file(config, QUICK, data)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_archives_and_predicts(config: Path, data: dict[str, str], tmp_path: Path) -> None:
+    params = params_of(config, data)
+    if config.stem == "distributed":
+        # Spawned workers import the package by name.
+        train_model(params, str(tmp_path / "run"), include_package=["elmo_tagger.plugin"])
+    else:
+        train_model(params, str(tmp_path / "run"))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    # The archive scores the test set as the training did: on several processes too, each of which read a share of it.
+    archive = str(tmp_path / "run" / "model.tar.gz")
+    again = evaluate_from_archive(archive, params_of(config, data)["test_data_path"])
+    for score in ("f1-measure-overall", "recall-overall", "accuracy"):
+        assert again[score] == pytest.approx(metrics[f"test_{score}"], abs=1e-9)
+    assert any((tmp_path / "run" / "log" / "validation").iterdir())
+    predictor = Predictor.from_archive(load_archive(archive))
+    output = predictor.predict_json({"text": "Emma flew to Oslo."})
+    assert output["tokens"] == ["Emma", "flew", "to", "Oslo", "."]
+
+
+def test_no_config_sums_widths_by_hand() -> None:
+    for path in Path("training_configs").rglob("*.*sonnet"):
+        text = path.read_text()
+        assert "input_size:" not in text, path
+        assert "input_dim:" not in text, path
