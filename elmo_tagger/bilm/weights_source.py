@@ -1,0 +1,99 @@
+"""Where a biLM comes from: the ways of naming one on a command line."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from elmo_tagger.bilm import trained_state, weights
+from elmo_tagger.bilm.archive import read_archive
+from elmo_tagger.bilm.model import Bilm
+
+NAMED: dict[str, Path] = {}
+"""Directories of the biLMs that come with the package, by their names."""
+
+
+class WeightsSourceError(ValueError):
+    """A source that names no biLM."""
+
+
+def load_bilm(source: str, options_file: str | None = None, *, max_tokens_per_pass: int | None = None) -> Bilm:
+    """Load a biLM, stateless.
+
+    Args:
+        source: A directory with `options.json` and `weights.hdf5`; an archive (`model.tar.gz`) or the directory of a
+            training run; a name of `NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or the URL
+            of an archive or of a `.hdf5` file.
+        options_file: Path or URL of `options.json`, for a `.hdf5` file.
+        max_tokens_per_pass: See `Bilm`.
+
+    Raises:
+        WeightsSourceError: The source names no biLM.
+        OptionsError: The options are not those of a biLM.
+        WeightsError: The weights are damaged or do not fit the options.
+        TrainedStateError: The archive is damaged or has no biLM.
+        OSError: A file cannot be read.
+    """
+    path = NAMED.get(source) or local(source)
+    if not path.exists():
+        raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}")
+    if options_file is None and _is_archive(path):
+        return read_archive(path).bilm(max_tokens_per_pass=max_tokens_per_pass)
+    options, weight_file = _pair(source, path, options_file)
+    return Bilm.load(options, weight_file, max_tokens_per_pass=max_tokens_per_pass)
+
+
+def local(source: str) -> Path:
+    """The file that a path or URL means; a URL is downloaded once and kept by cached-path.
+
+    Raises:
+        WeightsSourceError: It is a URL, but the package cached-path is not installed.
+        OSError: The download failed.
+    """
+    if "://" not in source:
+        return Path(source)
+    try:
+        from cached_path import cached_path
+    except ImportError as error:
+        raise WeightsSourceError(
+            f"{source}: reading URLs needs the package cached-path: run `pip install cached-path`, or download the "
+            "file and give its path"
+        ) from error
+    try:
+        return Path(cached_path(source))
+    except Exception as error:  # each kind of URL fails in its library's own way
+        raise OSError(f"{source}: could not be downloaded: {error}") from error
+
+
+def _is_archive(path: Path) -> bool:
+    if path.is_dir():
+        return not (path / weights.WEIGHTS_NAME).exists() and trained_state.weights_in(path) is not None
+    return tarfile.is_tarfile(path)
+
+
+def _pair(source: str, path: Path, options_file: str | None) -> tuple[Path, Path]:
+    if path.is_dir():
+        pair = path / weights.OPTIONS_NAME, path / weights.WEIGHTS_NAME
+        missing = [file.name for file in pair if not file.is_file()]
+        if options_file is not None:
+            raise WeightsSourceError(f"{source}: expected a .hdf5 file beside an options file, received a directory")
+        if missing:
+            raise WeightsSourceError(f"{source}: expected {' and '.join(missing)} in it, or a trained model's weights")
+        return pair
+    if options_file is not None:
+        return local(options_file), path
+    beside = [path.with_name(weights.OPTIONS_NAME), path.with_name(_options_name(path))]
+    found = next((file for file in beside if file != path and file.is_file()), None)
+    if found is None:
+        raise WeightsSourceError(f"{source}: expected its options too: an options.json beside it, or --options FILE")
+    return found, path
+
+
+def _options_name(path: Path) -> str:
+    """`x_options.json` for `x_weights.hdf5`, as the published files are called."""
+    return path.name.replace("_weights.hdf5", "_options.json")
+
+
+def _expected() -> str:
+    names = "".join(f", the name {name}" for name in NAMED)
+    return f"a directory with {weights.OPTIONS_NAME} and {weights.WEIGHTS_NAME}, an archive, a .hdf5 file, a URL{names}"
