@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from elmo_tagger.tagging.chain import Chain
@@ -20,9 +21,13 @@ def log_partition(chain: Chain) -> Tensor:
     if trusted.all():
         return total  # type: ignore[no-any-return]
     rows = (~trusted).nonzero().squeeze(1)
-    # In float64: sentences come here because their scores are far apart, and float32 has no digits for both ends.
-    distrusted = chain.rows(rows).double()
-    rescued = LogSpacePartition.apply(*_differentiable(distrusted), distrusted)  # type: ignore[no-untyped-call]
+    rest = chain.rows(rows)
+    # Sentences come here because their scores are far apart. Float64 holds ten times as many digits of range; what is
+    # beyond that too, and what no sequence fits at all, is for log space.
+    if rest.emissions.dtype == torch.float32:
+        rescued = log_partition(rest.double())
+    else:
+        rescued = LogSpacePartition.apply(*_differentiable(rest), rest)  # type: ignore[no-untyped-call]
     return total.index_copy(0, rows, rescued)  # type: ignore[no-any-return]
 
 

@@ -20,9 +20,13 @@ from torch.autograd.function import once_differentiable
 
 from elmo_tagger.tagging.chain import Chain
 
-LOSS_FACTOR = 1e13
-"""Kept mass must exceed the smallest normal number by this factor: lost mass is then below 1e-13 of it at each step."""
 SCALE_EVERY = 4  # steps; a trained model loses a few digits of range a step, and float32 has 38
+LOSS_FACTOR = 1e19
+"""Kept mass must exceed the smallest normal number by this factor.
+
+Lost mass is then below 1e-8 of it even with 200 tags, each of which may lose the smallest number and multiply what
+comes of it by 200 in each of the three steps between rescalings: 200 to the power of 4, divided by 1e19.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +138,8 @@ def _trusted(mass: Tensor, mass_behind: Tensor, overlap: Tensor) -> Tensor:
     """Which sentences lost nothing that matters, (B,) bool; arguments (T, B), 1 on padding.
 
     In a step forward, entries below the smallest normal number `tiny` are lost, at most `tiny / mass` once rescaled;
-    their part in the result is about that over `overlap`, since beta is about 1 at most (it is rescaled too). Likewise
-    backward and for a transition factor that underflows. NaN (no sequence at all) compares false.
+    their part in the result is that over `overlap`, times beta, which rescaling keeps near 1 (see `LOSS_FACTOR`).
+    Likewise backward and for a transition factor that underflows. NaN (no sequence at all) compares false.
     """
     limit = torch.finfo(mass.dtype).tiny * LOSS_FACTOR
     kept = (mass * overlap).amin(0) >= limit
@@ -170,7 +174,7 @@ class ScaledPartition(torch.autograd.Function):
                 (right.masked_fill(unused[1:], 0.0)),
             )
         ctx.save_for_backward(marginals, left, right, messages.factors)
-        ctx.chain = replace(chain, emissions=marginals, transitions=messages.factors)  # no inputs: they need no keeping
+        ctx.chain = replace(chain, emissions=marginals, transitions=messages.factors)  # not the inputs, which may go
         ctx.mark_non_differentiable(trusted)
         return total if chain.full else total.masked_fill(chain.lengths == 0, 0.0), trusted
 

@@ -116,6 +116,24 @@ def test_the_fast_pass_and_the_one_in_log_space_agree(crf, batch, scale):
     assert_same(*results)
 
 
+@pytest.mark.parametrize("scale", [2.0, 5.0, 10.0, 15.0])
+def test_the_fast_pass_is_right_wherever_it_is_trusted(crf, scale):
+    """Up to the edge of its range, against log space in float64."""
+    torch.manual_seed(4)
+    emissions = torch.randn(300, 12, len(TAGS)) * scale
+    packing = crf._packing(emissions, None)
+    chain = crf._chain(packing.pack(emissions), crf.transitions, packing)
+    fast, trusted = ScaledPartition.apply(chain.emissions, chain.transitions, chain.start, chain.end, chain)
+    slow = slowly(chain.double())
+    assert trusted.any()
+    assert scale < 10 or not trusted.all()
+    torch.testing.assert_close(fast[trusted], slow[trusted], **TOLERANCE)
+    exact = torch.autograd.grad(slow[trusted].sum(), crf.transitions, retain_graph=True)[0]
+    torch.testing.assert_close(
+        torch.autograd.grad(fast[trusted].sum(), crf.transitions)[0], exact, atol=1e-3, rtol=1e-5
+    )
+
+
 def test_fast_messages_are_distrusted_exactly_where_they_underflow():
     """Two tags that must alternate: the second sentence's emissions ask for the contrary, with 300 nats."""
     chain = Chain.build(
