@@ -1,0 +1,48 @@
+"""The progress bar of long computations, on standard error."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from elmo_tagger.vectors.windows import Window
+
+
+class EmbeddingProgress:
+    """Sentences and tokens done, tokens a second, and the time left.
+
+    Args:
+        total: Bytes of the input, by which the time left is estimated; None where they are not known.
+        shown: False for no bar.
+        console: Where to show it; standard error by default.
+    """
+
+    def __init__(self, total: int | None, *, shown: bool = True, console: Console | None = None) -> None:
+        known = [BarColumn(), TaskProgressColumn(), TimeRemainingColumn()] if total else [TimeElapsedColumn()]
+        self._progress = Progress(
+            TextColumn("{task.description}"), *known, console=console or Console(stderr=True), disable=not shown
+        )
+        self._task = self._progress.add_task("embedding", total=total)
+        self._start = time.monotonic()
+        self._sentences = self._tokens = self._computed = 0
+
+    def __enter__(self) -> EmbeddingProgress:
+        self._progress.start()
+        self._start = time.monotonic()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._progress.stop()
+
+    def advance(self, window: Window, skipped: bool) -> None:
+        """A window is done, or was done by an earlier run."""
+        self._sentences += len(window.sentences)
+        self._tokens += window.tokens
+        self._computed += 0 if skipped else window.tokens
+        rate = self._computed / max(time.monotonic() - self._start, 1e-9)
+        text = f"{self._sentences:,} sentences, {self._tokens:,} tokens, {rate:,.0f} tokens/s"
+        self._progress.update(self._task, description=text, completed=window.sentences[-1].end)

@@ -1,0 +1,117 @@
+"""Embedding a whole input: window by window, committed as it goes, continued where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from elmo_tagger.bilm.mixing import ScalarMix
+from elmo_tagger.vectors.compute import Request, SentenceVectors
+from elmo_tagger.vectors.output import VectorOutput
+from elmo_tagger.vectors.partial_file import OutputError
+from elmo_tagger.vectors.sentences import SentenceSource
+from elmo_tagger.vectors.windows import Window, windows
+
+# A window's arrays are held in memory at once, and are what an interruption may cost. Its batches by length waste less
+# padding the more of them there are.
+BATCHES_PER_WINDOW = 4
+
+
+def settings(source: SentenceSource, request: Request, *, fingerprint: str, mix: ScalarMix | None) -> dict[str, Any]:
+    """All that the numbers depend on beside the sentences, as JSON values."""
+    return {
+        **asdict(request),
+        "weights": fingerprint,
+        "mix": None if mix is None else [*mix.weights().tolist(), mix.gamma.item(), mix.layer_norm],
+        "layout": source.layout,
+        "raw": source.tokenizer is not None,
+    }
+
+
+def run(
+    source: SentenceSource,
+    vectors: SentenceVectors,
+    output: VectorOutput,
+    *,
+    settings: Mapping[str, Any],
+    report: Callable[[Window, bool], None] = lambda window, skipped: None,
+) -> int:
+    """Embed all sentences of an input.
+
+    Memory depends on the batch size and the longest sentence, not on the input. If anything fails, what was committed
+    stays, and a later run with an output that was opened to resume continues from there.
+
+    Args:
+        source: The input.
+        vectors: Computes the arrays.
+        output: Takes them.
+        settings: See `settings`. A resumed output must have been begun with the same ones.
+        report: Is told each window when it is done, and whether it was skipped because an earlier run did it.
+
+    Returns:
+        The number of sentences.
+
+    Raises:
+        OutputError: The resumed output belongs to other settings or another input.
+        DataError: A line of the input is wrong.
+        OSError: Reading or writing failed.
+    """
+    try:
+        done = _already_done(output.state, settings)
+        seen = _Seen()
+        max_tokens = BATCHES_PER_WINDOW * vectors.request.batch_tokens
+        for window in windows(source.read(), max_tokens=max_tokens):
+            seen.add(window)
+            if skipped := seen.sentences <= done:
+                output.skip(window)
+                if seen.sentences == done and seen.hexdigest() != output.state["digest"]:
+                    raise _another_input(source, done)
+            else:
+                if window.first < done:
+                    raise _another_input(source, done)
+                output.write(window, vectors([sentence.tokens for sentence in window.sentences]))
+                output.commit({"settings": settings, "sentences": seen.sentences, "digest": seen.hexdigest()})
+            report(window, skipped)
+        if seen.sentences < done:
+            raise _another_input(source, done)
+        output.finish()
+    except BaseException:
+        output.abandon()
+        raise
+    return seen.sentences
+
+
+def _already_done(state: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
+    if not state:
+        return 0
+    before = state["settings"]
+    changed = [name for name in settings if before.get(name) != settings[name]]
+    if changed:
+        differences = "; ".join(f"{name} was {before.get(name)!r}, is {settings[name]!r}" for name in changed)
+        raise OutputError(f"the interrupted run had other settings: {differences}: expected the same to --resume")
+    return int(state["sentences"])
+
+
+def _another_input(source: SentenceSource, done: int) -> OutputError:
+    return OutputError(
+        f"{source.name}: its first {done} sentences are not those that the interrupted run has written: expected the "
+        "same input to --resume"
+    )
+
+
+class _Seen:
+    """The sentences so far: their number and a hash."""
+
+    def __init__(self) -> None:
+        self.sentences = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def add(self, window: Window) -> None:
+        for sentence in window.sentences:
+            self._digest.update("\0".join(sentence.tokens).encode("utf-8", "surrogatepass") + b"\n\0")
+        self.sentences += len(window.sentences)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
