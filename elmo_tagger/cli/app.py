@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, convert, score
+from elmo_tagger.cli import check, compare, convert, embed, score
 
 
 class DataErrorGroup(TyperGroup):
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
+app.command("embed")(embed.embed)
 app.command("compare", cls=compare.TwoLists)(compare.compare)
 
 
