@@ -209,6 +209,10 @@ class PartialFile(io.RawIOBase):
         self._close_undo()
         for page, old in _undo_entries(self._undo_file, self._commit):
             os.pwrite(self._file, old, page * _PAGE)
+        if self.size < self._size:
+            raise OutputError(
+                f"{self._part}: shorter than the {self._size} bytes written: start again with --overwrite"
+            )
         os.ftruncate(self._file, self._size)
         os.fsync(self._file)
         self._drop_undo()
@@ -231,10 +235,6 @@ class PartialFile(io.RawIOBase):
             return  # interrupted before the first commit: the beginning is the point to return to
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{self._state_file}: damaged ({error}): start again with --overwrite") from error
-        if self.size < self._size:
-            raise OutputError(
-                f"{self._part}: shorter than the {self._size} bytes written: start again with --overwrite"
-            )
 
     def _lock(self) -> None:
         import fcntl
