@@ -34,6 +34,16 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
     Source: Viterbi 1967; back pointers are found again on the way back, for the tags of the path alone.
     """
+    if chain.full or len(chain.lengths) < 2:
+        return _in_slabs(chain)
+    # Longest first, so that each step can stop at the last sentence that goes on.
+    order = chain.lengths.argsort(descending=True)
+    path, score = _in_slabs(chain.rows(order))
+    back = order.argsort()
+    return path.index_select(1, back), score.index_select(0, back)
+
+
+def _in_slabs(chain: Chain) -> tuple[Tensor, Tensor]:
     _, size, tags = chain.emissions.shape
     if chain.emissions.device.type == "cpu" and size * tags * tags > 2 * SLAB:
         slabs = torch.split(torch.arange(size), max(1, SLAB // (tags * tags)))
@@ -53,8 +63,12 @@ def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
 
 def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
-    """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it."""
-    _, size, tags = chain.emissions.shape
+    """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it.
+
+    The longest sentence comes first, then ever shorter ones; what is padding is left unset.
+    """
+    steps, size, tags = chain.emissions.shape
+    active = [size] * steps if chain.full else chain.real.sum(1).tolist()
     incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
     scores = torch.empty_like(chain.emissions)
     torch.add(chain.emissions[0], chain.start, out=scores[0])
@@ -62,13 +76,18 @@ def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
     table = scores.new_empty(size, tags, tags)
     rows = scores.unsqueeze(2).unbind()
     for step, (score, emission) in enumerate(zip(scores.unbind()[1:], chain.emissions.unbind()[1:], strict=True), 1):
-        torch.add(rows[step - 1], incoming, out=table)
+        count, row = active[step], rows[step - 1]
+        if count == 0:
+            break
+        if count < size:
+            table, row, score, emission = table[:count], row[:count], score[:count], emission[:count]
+        torch.add(row, incoming, out=table)
         torch.amax(table, 2, out=score)
         score.add_(emission)
         if step % RESCALE_EVERY == 0:
             shift = _finite(score.amax(1, keepdim=True))
             score.sub_(shift)
-            taken += shift.squeeze(1) * (step <= chain.last)
+            taken[:count] += shift.squeeze(1)
     return scores, taken
 
 

@@ -26,8 +26,8 @@ def crf():
 @pytest.fixture
 def batch():
     torch.manual_seed(2)
-    mask = torch.arange(12) < torch.tensor([12, 1, 7, 0, 3]).unsqueeze(1)
-    return torch.randn(5, 12, len(TAGS)) * 3, mask
+    mask = torch.arange(20) < torch.tensor([20, 1, 18, 0, 3]).unsqueeze(1)
+    return torch.randn(5, 20, len(TAGS)) * 3, mask
 
 
 def everything(crf, emissions, mask):
@@ -67,9 +67,9 @@ def test_a_permuted_batch_gives_permuted_results(crf, batch):
 
 def test_gaps_in_the_mask_are_skipped(crf, batch):
     emissions, mask = batch
-    spread = torch.zeros(5, 24, dtype=torch.bool)
+    spread = torch.zeros(5, 40, dtype=torch.bool)
     spread[:, 1::2] = mask
-    wide = torch.full((5, 24, len(TAGS)), torch.nan)
+    wide = torch.full((5, 40, len(TAGS)), torch.nan)
     wide[:, 1::2] = emissions
     best, scores, paths, logs, likelihood, marginals = everything(crf, wide, spread)
     assert (best[:, ::2] == PADDING_TAG).all()
@@ -258,20 +258,22 @@ def test_ties_go_to_the_lowest_tag_from_the_last_token_back():
 
 def test_all_ways_of_decoding_agree(crf, batch):
     """PyTorch's as on other devices, NumPy's on the CPU, and in slabs where tables are large."""
-    packing = crf._packing(*batch)
-    with torch.no_grad():
-        chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
-    scores, taken = _running_scores(chain)
-    small_scores, small_taken = _small_running_scores(chain)
-    assert np.array_equal(scores.numpy(), small_scores)
-    assert np.array_equal(taken.numpy(), small_taken)
-    path, total = best_paths(chain)
-    final = (chain.at_last(scores) + chain.end).argmax(1)
-    assert torch.equal(_walk(chain, scores, final)[chain.real], path[chain.real])
-    large = chain.rows(torch.arange(5).repeat(2 * SLAB // (5 * len(TAGS) ** 2) + 1))
-    many_paths, many_totals = best_paths(large)
-    assert torch.equal(many_paths[:, -5:][chain.real], path[chain.real])
-    assert torch.equal(many_totals[-5:], total)
+    for mask in (None, batch[1]):
+        packing = crf._packing(batch[0], mask)
+        with torch.no_grad():
+            chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+        chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
+        scores, taken = _running_scores(chain)
+        small_scores, small_taken = _small_running_scores(chain)
+        assert np.array_equal(scores[chain.real].numpy(), small_scores[chain.real.numpy()])
+        assert np.array_equal(taken.numpy(), small_taken)
+        path, total = best_paths(chain)
+        final = (chain.at_last(scores) + chain.end).argmax(1)
+        assert torch.equal(_walk(chain, scores, final)[chain.real], path[chain.real])
+        large = chain.rows(torch.arange(5).repeat(2 * SLAB // (5 * len(TAGS) ** 2) + 1))
+        many_paths, many_totals = best_paths(large)
+        assert torch.equal(many_paths[:, -5:][chain.real], path[chain.real])
+        assert torch.equal(many_totals[-5:], total)
 
 
 def test_posteriors_of_the_types_at_a_place_and_none_sum_to_one(crf, batch):
