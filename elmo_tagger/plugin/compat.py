@@ -6,6 +6,7 @@ AllenNLP is imported is in `elmo_tagger.startup`.
 
 import logging
 import random
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -209,7 +210,17 @@ def evaluate_on_every_process() -> None:
     TrainModel.run = run_and_evaluate
 
 
+def extract_archives_safely() -> None:
+    """Keeps archives from writing outside of the directory that they are extracted to.
+
+    AllenNLP extracts whatever path an archive names. Python's own `data` filter refuses absolute paths, `..`, links that
+    lead out, and devices; it becomes Python's default in 3.14.
+    """
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)  # type: ignore[assignment]
+
+
 allow_scheduler_states()
 evaluate_on_every_process()
+extract_archives_safely()
 keep_random_states_in_checkpoints()
 skip_torn_checkpoints()

@@ -1,5 +1,6 @@
 """Errors in data and configs reach users of the `allennlp` command as one line, without a traceback."""
 
+import logging
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,18 @@ def install() -> None:
     command = Path(sys.argv[0])
     if command.stem == "allennlp" or command.parts[-2:] == ("allennlp", "__main__.py"):
         sys.excepthook = print_plainly
+        # `allennlp train` replaces the hook by one that logs the traceback to the root logger.
+        logging.getLogger().addFilter(log_plainly)
+
+
+def log_plainly(record: logging.LogRecord) -> bool:
+    """A filter of the root logger: of a plain error that ends the program, the log keeps the message alone."""
+    error = record.exc_info[1] if record.exc_info else None
+    message = message_of(error) if error is not None else None
+    if message is not None and record.levelno == logging.CRITICAL:
+        record.msg, record.args, record.exc_info = f"error: {message}", (), None
+        print(record.msg, file=sys.stderr)
+    return True
 
 
 def print_plainly(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:

@@ -1,6 +1,7 @@
 """What current torch broke in AllenNLP, and `--recover`. Each test fails without its mend."""
 
 import io
+import tarfile
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
@@ -114,3 +115,17 @@ def test_a_torn_checkpoint_is_removed_and_the_one_before_is_used(tmp_path: Path)
     assert state is not None
     assert state.model_state == {"epoch": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_state_e1_b0.th", "training_state_e1_b0.th"]
+
+
+@pytest.mark.parametrize("path", ["../escaped", "/tmp/elmo_tagger_escaped"])
+def test_an_archive_cannot_write_outside_of_its_directory(path: str, tmp_path: Path) -> None:
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        info = tarfile.TarInfo(path)
+        info.size = 1
+        file.addfile(info, io.BytesIO(b"x"))
+    target = tmp_path / "in" / "side"
+    target.mkdir(parents=True)
+    with tarfile.open(archive) as file, pytest.raises(tarfile.FilterError, match="outside|absolute"):
+        file.extractall(target)
+    assert not (tmp_path / "in" / "escaped").exists()

@@ -91,6 +91,15 @@ def test_entities_are_slices_of_any_text(predictor: EntitiesPredictor, text: str
     assert json.loads(predictor.dump_line(output)) == output
 
 
+def test_monsters_are_tagged_like_anything_else(predictor: EntitiesPredictor) -> None:
+    """A word of 10,000 characters, a sentence of 3,000 words, control characters."""
+    output = predictor.predict_batch_json(
+        [{"tokens": ["x" * 10_000, "Oslo"]}, {"sentence": "Oslo " * 3000}, {"text": "a\x00b \x1b Oslo"}, {"tokens": []}]
+    )
+    assert [len(each["tags"]) for each in output] == [2, 3000, 3, 0]
+    assert output[0]["tokens"][0] == "x" * 10_000
+
+
 def test_min_confidence_filters_entities_alone(archive: Path, predictor: EntitiesPredictor) -> None:
     everything = predictor.predict_json({"text": TEXTS[1]})
     confidences = sorted(e["confidence"] for e in everything["entities"])

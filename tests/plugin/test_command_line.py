@@ -1,0 +1,57 @@
+"""What users of the `allennlp` command see when something is wrong: the reason, and no traceback."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from allennlp.common.checks import ConfigurationError
+from torch.multiprocessing import ProcessRaisedException
+
+from elmo_tagger.plugin.plain_errors import message_of
+from elmo_tagger.text.files import DataError
+from tests.plugin.conftest import tagger_config
+
+ALLENNLP = Path(sys.executable).parent / "allennlp"
+
+
+def test_bad_data_ends_a_training_with_file_and_line(bilm_files: dict[str, str], tmp_path: Path) -> None:
+    data = tmp_path / "train.conll"
+    data.write_text("Emma B-PER\nflew\n")
+    (tmp_path / "config.json").write_text(json.dumps(tagger_config(bilm_files, str(data))))
+    command = [ALLENNLP, "train", "config.json", "-s", "run", "--include-package", "elmo_tagger.plugin"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert f"error: {data}:2: 1 column, expected 2" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in (tmp_path / "run" / "out.log").read_text()
+
+
+def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Path) -> None:
+    shutil.copy(archive / "model.tar.gz", tmp_path)
+    (tmp_path / "in.jsonl").write_text('{"text": "Emma flew."}\nEmma flew.\n')
+    options = ["--include-package", "elmo_tagger.plugin", "--output-file", "out.jsonl"]
+    command = [ALLENNLP, "predict", "model.tar.gz", "in.jsonl", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert "error: input 2: no JSON" in result.stderr
+    # What was predicted before is kept.
+    assert json.loads((tmp_path / "out.jsonl").read_text())["text"] == "Emma flew."
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (DataError("a.conll:3: bad"), "a.conll:3: bad"),
+        (ConfigurationError("typo"), "typo"),
+        (FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"),
+        (ZeroDivisionError("a bug keeps its traceback"), None),
+        (ProcessRaisedException("\n-- Process 1\nTrace\nelmo_tagger.text.files.DataError: a:3: bad", 1, 1), "a:3: bad"),
+        (ProcessRaisedException("\n-- Process 1\nTrace\nZeroDivisionError: division by zero", 1, 1), None),
+    ],
+)
+def test_messages_of_data_and_configs_are_plain(error: Exception, message: object) -> None:
+    assert message_of(error) == message
