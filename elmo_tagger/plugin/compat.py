@@ -213,8 +213,8 @@ def evaluate_on_every_process() -> None:
 def extract_archives_safely() -> None:
     """Keeps archives from writing outside of the directory that they are extracted to.
 
-    AllenNLP extracts whatever path an archive names. Python's own `data` filter refuses absolute paths, `..`, links that
-    lead out, and devices; it becomes Python's default in 3.14.
+    AllenNLP extracts whatever path an archive names. Python's own `data` filter refuses `..`, links that lead out and
+    devices, and takes absolute paths as relative; it becomes the default in Python 3.14.
     """
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)  # type: ignore[assignment]
 

@@ -117,7 +117,7 @@ def test_a_torn_checkpoint_is_removed_and_the_one_before_is_used(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_state_e1_b0.th", "training_state_e1_b0.th"]
 
 
-@pytest.mark.parametrize("path", ["../escaped", "/tmp/elmo_tagger_escaped"])
+@pytest.mark.parametrize("path", ["../escaped", "../../escaped", "a/../../escaped"])
 def test_an_archive_cannot_write_outside_of_its_directory(path: str, tmp_path: Path) -> None:
     archive = tmp_path / "model.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
@@ -126,6 +126,6 @@ def test_an_archive_cannot_write_outside_of_its_directory(path: str, tmp_path: P
         file.addfile(info, io.BytesIO(b"x"))
     target = tmp_path / "in" / "side"
     target.mkdir(parents=True)
-    with tarfile.open(archive) as file, pytest.raises(tarfile.FilterError, match="outside|absolute"):
+    with tarfile.open(archive) as file, pytest.raises(tarfile.FilterError, match="outside the destination"):
         file.extractall(target)
-    assert not (tmp_path / "in" / "escaped").exists()
+    assert list(tmp_path.rglob("escaped")) == []
