@@ -29,6 +29,7 @@ KNOWN_WARNINGS: tuple[tuple[str, type[Warning], str], ...] = (
     ("Deprecated call to `pkg_resources", DeprecationWarning, "py-rouge"),
     ("invalid escape sequence", SyntaxWarning, "docstrings of AllenNLP and its models"),
     ("invalid escape sequence", DeprecationWarning, "the same before Python 3.12"),
+    ("You are using a non-supported Python version", FutureWarning, "google-api-core on Python 3.10, of cached-path"),
     ("`torch.cuda.amp.", FutureWarning, "AllenNLP and FairScale; the old names still work"),
 )
 
