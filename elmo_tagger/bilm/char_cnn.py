@@ -9,7 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elmo_tagger.bilm.characters import FILLING, LARGEST_ID
+from elmo_tagger.bilm.derived import Derived
+from elmo_tagger.bilm.frozen_cnn import FrozenCnn
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
+from elmo_tagger.bilm.precision import PRECISIONS, is_frozen, product_dtype
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
 _VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
@@ -20,10 +23,15 @@ class CharacterCnn(nn.Module):
 
     The parameters have bilm-tf's names and shapes, except that bilm-tf knows no id 0 (see `characters`).
 
+    Args:
+        options: Its shape.
+        projection_dim: P.
+        precision: Of products while no gradients are recorded.
+
     Source: https://github.com/allenai/bilm-tf, bilm/model.py, _build_word_char_embeddings.
     """
 
-    def __init__(self, options: CharCnnOptions, *, projection_dim: int) -> None:
+    def __init__(self, options: CharCnnOptions, *, projection_dim: int, precision: str = PRECISIONS[0]) -> None:
         super().__init__()
         self.options = options
         self.char_embed = nn.Parameter(torch.empty(CHARACTERS, options.embedding_dim))
@@ -33,6 +41,8 @@ class CharacterCnn(nn.Module):
         self.highways = nn.ModuleList(_Highway(options.n_filters) for _ in range(options.n_highway))
         self.W_proj = nn.Parameter(torch.empty(options.n_filters, projection_dim))
         self.b_proj = nn.Parameter(torch.empty(projection_dim))
+        self.precision = precision
+        self._frozen: Derived[FrozenCnn] = Derived()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -54,21 +64,23 @@ class CharacterCnn(nn.Module):
         Raises:
             ValueError: The ids have another C than the options, or an id is out of range.
         """
-        self._check(character_ids)
+        self.check(character_ids)
         if len(character_ids) == 0:
             return self.char_embed.new_zeros(0, self.W_proj.shape[1])
         # Similar lengths go together, so that a pass computes few windows behind the end of its words.
         lengths, order = _lengths(character_ids).sort(descending=True)
         character_ids = character_ids[order].long()
+        embed = self._fast().embed if is_frozen(self, self.char_embed) else self._embed
         table = F.pad(self.char_embed, (0, 0, 1, 0))
         size = min(self._words_per_pass(), max_words or len(order))
         passes = [
-            self._embed(table[chunk[:, : self._columns(int(length[0]))]])
+            embed(table[chunk[:, : self._columns(int(length[0]))]])
             for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
         ]
         return torch.cat(passes)[order.argsort()]
 
-    def _check(self, character_ids: Tensor) -> None:
+    def check(self, character_ids: Tensor) -> None:
+        """Refuse what `forward` would refuse."""
         columns = self.options.max_characters_per_token
         if character_ids.dim() != 2 or character_ids.shape[1] != columns:
             raise ValueError(
@@ -79,6 +91,10 @@ class CharacterCnn(nn.Module):
             low, high = (int(bound) for bound in torch.aminmax(character_ids))
             if low < 0 or high > LARGEST_ID:
                 raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
+
+    def _fast(self) -> FrozenCnn:
+        dtype = product_dtype(self.precision, self.W_proj.dtype)
+        return self._frozen.of(self.parameters(), lambda: FrozenCnn(self, dtype=dtype))
 
     def _words_per_pass(self) -> int:
         device = self.char_embed.device.type

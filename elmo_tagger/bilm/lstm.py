@@ -55,7 +55,7 @@ class ProjectedLstm(nn.Module):
         width = self.options.projection_dim
         recurrent = self.W_0[:, width:]
         # what does not depend on the step before is one large product ahead of the loop
-        from_input = torch.baddbmm(self._bias(), inputs, self.W_0[:, :width])
+        from_input = torch.baddbmm(self.gate_bias(), inputs, self.W_0[:, :width])
         output, cell = state
         ended: list[State] = []
         outputs: list[Tensor] = []
@@ -69,8 +69,8 @@ class ProjectedLstm(nn.Module):
         last_output, last_cell = (torch.cat(parts, dim=1) for parts in zip(*reversed(ended), strict=True))
         return torch.cat(outputs, dim=1), (last_output, last_cell)
 
-    def _bias(self) -> Tensor:
-        # (2, 1, 4H)
+    def gate_bias(self) -> Tensor:
+        """The gates' bias (2, 1, 4H), with what TensorFlow adds to it."""
         forget = torch.zeros_like(self.B)
         forget[:, 2 * self.options.dim : 3 * self.options.dim] = _FORGET_BIAS
         return (self.B + forget).unsqueeze(1)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.derived import Derived
+from elmo_tagger.bilm.frozen_lstm import FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
 from elmo_tagger.bilm.options import LstmOptions
 from elmo_tagger.bilm.packing import Packing, pack
+from elmo_tagger.bilm.precision import PRECISIONS, is_frozen, product_dtype
 
 
 class LstmStack(nn.Module):
@@ -19,14 +24,17 @@ class LstmStack(nn.Module):
     Args:
         options: Shape of the layers.
         stateful: Begin each call with the state that the call before left in the same lane of the batch.
+        precision: Of products while no gradients are recorded.
     """
 
-    def __init__(self, options: LstmOptions, *, stateful: bool = False) -> None:
+    def __init__(self, options: LstmOptions, *, stateful: bool = False, precision: str = PRECISIONS[0]) -> None:
         super().__init__()
         self.options = options
         self.stateful = stateful
         self.layers = nn.ModuleList(ProjectedLstm(options) for _ in range(options.n_layers))
+        self.precision = precision
         self._carried: list[State] | None = None
+        self._frozen: Derived[FrozenStack] = Derived()
 
     def forward(
         self, vectors: Tensor, words: Tensor, *, depths: list[int], max_words: int | None = None
@@ -48,8 +56,9 @@ class LstmStack(nn.Module):
         deepest = len(self.layers) if self.stateful else max(depths, default=0)
         if deepest:
             states = self._lanes(len(words), like=vectors)[:deepest]
+            run = self._fast().run if is_frozen(self, vectors) else self._run
             for packing in pack(words, max_sentences=max_words):
-                self._run(packing, vectors, words.flatten(), states, outputs, max_words)
+                run(packing, vectors, words.flatten(), states, outputs, max_words)
             if self.stateful:
                 self._carry(states)
         return {depth: output.view(*words.shape, 2 * width) for depth, output in outputs.items()}
@@ -57,6 +66,11 @@ class LstmStack(nn.Module):
     def reset(self) -> None:
         """Forget the carried state."""
         self._carried = None
+
+    def _fast(self) -> FrozenStack:
+        layers = cast("list[ProjectedLstm]", list(self.layers))
+        dtype = product_dtype(self.precision, layers[0].W_0.dtype)
+        return self._frozen.of(self.parameters(), lambda: FrozenStack(layers, dtype=dtype))
 
     def _run(
         self,

@@ -83,7 +83,7 @@ def load(model: nn.Module, options: Options, path: str | Path) -> None:
     path = Path(path)
     with path.open("rb"):  # h5py's message for a missing file is hard to read
         pass
-    parameters = {name: parameter.data for name, parameter in model.named_parameters()}
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
     try:
         with h5py.File(path, "r") as file:
             datasets = _datasets(file, path)

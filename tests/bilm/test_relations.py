@@ -7,6 +7,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from elmo_tagger.bilm import encode_sentences, encode_words
+from elmo_tagger.bilm.frozen_lstm import FrozenLstm
 from tests.bilm.random_models import WORDS, random_bilm, raw_options
 
 # A sentence's numbers may depend on its batch only through the order of sums.
@@ -91,15 +92,23 @@ def test_fewer_layers_are_those_of_all(bilm):
             assert torch.equal(values, everything.layers[layer])
 
 
-def test_layers_that_nobody_asked_for_are_not_computed():
-    bilm = random_bilm(raw_options(n_layers=3))
+@pytest.mark.parametrize("trainable", [True, False], ids=["reference", "frozen"])
+def test_layers_that_nobody_asked_for_are_not_computed(trainable, monkeypatch):
+    bilm = random_bilm(raw_options(n_layers=3)).requires_grad_(trainable)
     visited = []
     for depth, layer in enumerate(bilm.lstm.layers, start=1):
         layer.register_forward_hook(lambda *_, depth=depth: visited.append(depth))
-    for wanted, expected in (([0], []), ([1], [1]), ([2, 0], [1, 2]), (None, [1, 2, 3])):
+    run = FrozenLstm.run
+
+    def noted(layer, *arguments):
+        visited.append("forward" if layer.direction == 0 else "backward")
+        return run(layer, *arguments)
+
+    monkeypatch.setattr(FrozenLstm, "run", noted)
+    for wanted, depth in (([0], 0), ([1], 1), ([2, 0], 2), (None, 3)):
         visited.clear()
         bilm(ids_of(SENTENCES), layers=wanted)
-        assert visited == expected
+        assert visited == (list(range(1, depth + 1)) if trainable else ["forward"] * depth + ["backward"] * depth)
 
 
 def test_words_given_once_are_as_given_in_place(bilm):
@@ -153,13 +162,15 @@ def test_a_long_sentence_needs_no_large_intermediate():
     largest = {}
     for bound in (None, 8):
         with LargestTensor() as mode:
-            outputs[bound] = random_bilm(raw, scale=0.5, max_tokens_per_pass=bound)(torch.from_numpy(ids))
+            outputs[bound] = random_bilm(raw, scale=0.5, max_tokens_per_pass=bound, stored_words=0)(
+                torch.from_numpy(ids)
+            )
         largest[bound] = mode.largest
     assert_same(outputs[8], outputs[None])
     gates = 2 * 8 * 4 * 64
     result = words * 2 * 2
     assert largest[8] <= max(gates, result + 8)  # + 8: the boundaries' places
-    assert largest[None] >= words * 2 * 4 * 64
+    assert largest[None] >= words * 4 * 64
 
 
 def test_frozen_weights_record_nothing(bilm):

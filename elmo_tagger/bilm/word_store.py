@@ -1,0 +1,72 @@
+"""Vectors of words that were met before: a word passes the character CNN once, not once a batch."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class WordStore:
+    """A bounded store of word vectors: the words that were longest not asked for make room for others.
+
+    Args:
+        capacity: Words that it holds at most.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._places: OrderedDict[bytes, int] = OrderedDict()  # in `_vectors`; longest not asked for first
+        self._vectors: Tensor | None = None
+        self._lock = threading.Lock()  # a server may embed in several threads
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def look_up(self, character_ids: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Vectors of words, those that are not stored computed and stored.
+
+        Args:
+            character_ids: (W, C) integers on a CPU, that fit into int16.
+            compute: Gives the vectors (W', P) of words (W', C).
+
+        Returns:
+            (W, P).
+        """
+        keys = _keys(character_ids)
+        with self._lock:
+            places = torch.tensor([self._ask(key) for key in keys], dtype=torch.int64)
+            missing = (places < 0).nonzero().squeeze(1)
+            if self._vectors is not None and len(missing) == 0:
+                return self._vectors[places]
+            computed = compute(character_ids[missing])
+            if self._vectors is None:
+                self._vectors = computed.new_empty(self.capacity, computed.shape[1])  # memory is taken as it is filled
+            vectors = self._vectors[places.clamp(min=0)]
+            vectors[missing] = computed
+            self._keep([keys[row] for row in missing.tolist()], computed)
+        return vectors
+
+    def _ask(self, key: bytes) -> int:
+        place = self._places.get(key, -1)
+        if place >= 0:
+            self._places.move_to_end(key)
+        return place
+
+    def _keep(self, keys: list[bytes], vectors: Tensor) -> None:
+        assert self._vectors is not None
+        rows = {key: row for row, key in enumerate(keys)}  # a word twice is stored once
+        stored = dict(list(rows.items())[-self.capacity :])
+        for key in stored:
+            full = len(self._places) == self.capacity
+            self._places[key] = self._places.popitem(last=False)[1] if full else len(self._places)
+        self._vectors[[self._places[key] for key in stored]] = vectors[list(stored.values())]
+
+
+def _keys(character_ids: Tensor) -> list[bytes]:
+    rows = np.ascontiguousarray(character_ids.numpy(), dtype=np.int16)
+    return [row.tobytes() for row in rows]
