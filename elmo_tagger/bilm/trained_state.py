@@ -46,11 +46,11 @@ class TrainedState:
     tensors: dict[str, Tensor]
     source: str = "the archive"
 
-    def bilm(self, *, stateful: bool = False, max_tokens_per_pass: int | None = None) -> Bilm:
-        """The biLM, as training left it."""
+    def bilm(self, **arguments: Any) -> Bilm:
+        """The biLM, as training left it; `arguments` are the constructor's."""
         options = Options.from_dict(self.description["options"], source=f"{self.source}'s weights")
         with torch.device("meta"):
-            bilm = Bilm(options, stateful=stateful, max_tokens_per_pass=max_tokens_per_pass)
+            bilm = Bilm(options, **arguments)
         bilm.to_empty(device="cpu")
         bilm.load_state_dict(self._part(_BILM))
         return bilm

@@ -17,7 +17,7 @@ class WeightsSourceError(ValueError):
     """A source that names no biLM."""
 
 
-def load_bilm(source: str, options_file: str | None = None, *, max_tokens_per_pass: int | None = None) -> Bilm:
+def load_bilm(source: str, options_file: str | None = None, *, precision: str = "float32") -> Bilm:
     """Load a biLM, stateless.
 
     Args:
@@ -25,7 +25,7 @@ def load_bilm(source: str, options_file: str | None = None, *, max_tokens_per_pa
             training run; a name of `NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or the URL
             of an archive or of a `.hdf5` file.
         options_file: Path or URL of `options.json`, for a `.hdf5` file.
-        max_tokens_per_pass: See `Bilm`.
+        precision: See `Bilm`.
 
     Raises:
         WeightsSourceError: The source names no biLM.
@@ -38,9 +38,9 @@ def load_bilm(source: str, options_file: str | None = None, *, max_tokens_per_pa
     if not path.exists():
         raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}")
     if options_file is None and _is_archive(path):
-        return read_archive(path).bilm(max_tokens_per_pass=max_tokens_per_pass)
+        return read_archive(path).bilm(precision=precision)
     options, weight_file = _pair(source, path, options_file)
-    return Bilm.load(options, weight_file, max_tokens_per_pass=max_tokens_per_pass)
+    return Bilm.load(options, weight_file, precision=precision)
 
 
 def local(source: str) -> Path:

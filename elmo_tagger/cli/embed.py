@@ -58,12 +58,12 @@ def embed(
     from elmo_tagger.vectors.compute import Request
     from elmo_tagger.vectors.formats import check_output
 
-    request = Request(layers=layers, pooling=pool, dtype=dtype, precision=precision, batch_tokens=batch_tokens)
+    request = Request(layers=layers, pooling=pool, dtype=dtype, batch_tokens=batch_tokens)
     source = _source(input, layout, language if raw else None)
     if not check_output(output, pooled=pool is not None, resume=resume, overwrite=overwrite):
         warn(f"{output} is complete: nothing to resume")
         return
-    bilm, scalar_mix = _model(weights, options, mix, layers)
+    bilm, scalar_mix = _model(weights, options, mix, layers, precision)
     _run(
         source,
         bilm,
@@ -89,14 +89,13 @@ def _run(
     forget_sentences: bool,
     quiet: bool,
 ) -> None:
-    from elmo_tagger.bilm.fingerprint import fingerprint
     from elmo_tagger.cli.progress import EmbeddingProgress
     from elmo_tagger.vectors import job
     from elmo_tagger.vectors.compute import SentenceVectors, chosen_device
     from elmo_tagger.vectors.formats import open_output
     from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output
 
-    settings = job.settings(source, request, fingerprint=fingerprint(bilm), mix=mix)
+    settings = job.settings(source, request, bilm, mix)
     vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
     opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
     try:
@@ -118,7 +117,9 @@ def _source(path: str, layout: str | None, language: str | None) -> SentenceSour
     return SentenceSource(path=path, layout=layout or layout_of(path), tokenizer=tokenizer)
 
 
-def _model(weights: str | None, options: str | None, mix: str | None, layers: str) -> tuple[Bilm, ScalarMix | None]:
+def _model(
+    weights: str | None, options: str | None, mix: str | None, layers: str, precision: str
+) -> tuple[Bilm, ScalarMix | None]:
     """The biLM and the mix; one archive can give both."""
     from elmo_tagger.bilm.archive import read_archive
     from elmo_tagger.bilm.weights_source import load_bilm, local
@@ -130,5 +131,5 @@ def _model(weights: str | None, options: str | None, mix: str | None, layers: st
     trained = None if mix is None else read_archive(local(mix))
     if weights is None:
         assert trained is not None
-        return trained.bilm(), trained.mix()
-    return load_bilm(weights, options), None if trained is None else trained.mix()
+        return trained.bilm(precision=precision), trained.mix()
+    return load_bilm(weights, options, precision=precision), None if trained is None else trained.mix()

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from elmo_tagger.bilm.characters import encode_sentences
+from elmo_tagger.bilm.characters import encode_words
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.pooling import POOLINGS, pool, pooled_dim
@@ -18,7 +19,6 @@ from elmo_tagger.bilm.selection import LayerSelection
 from elmo_tagger.vectors.windows import length_batches
 
 DTYPES = ("float32", "float16")
-PRECISIONS = ("float32", "bfloat16")
 Array = npt.NDArray[np.floating[Any]]
 
 
@@ -46,18 +46,16 @@ class Request:
         layers: See `LayerSelection`.
         pooling: One of `POOLINGS`, or None for a vector a word.
         dtype: Of the arrays, `float32` or `float16`.
-        precision: In which the biLM computes, `float32` or `bfloat16`.
         batch_tokens: Words that are computed at once, padding included.
     """
 
     layers: str = "all"
     pooling: str | None = None
     dtype: str = "float32"
-    precision: str = "float32"
     batch_tokens: int = 4096
 
     def __post_init__(self) -> None:
-        for name, allowed in (("pooling", (None, *POOLINGS)), ("dtype", DTYPES), ("precision", PRECISIONS)):
+        for name, allowed in (("pooling", (None, *POOLINGS)), ("dtype", DTYPES)):
             value = getattr(self, name)
             if value not in allowed:
                 choices = ", ".join(choice for choice in allowed if choice)
@@ -69,8 +67,12 @@ class Request:
 class SentenceVectors:
     """Computes arrays for lists of sentences.
 
+    The numbers depend on the list alone, to the last bit: each word of it passes the character CNN once, and nothing is
+    kept from list to list. (Where PyTorch offers several memory layouts the fastest is taken, which may be another one
+    in another process; the environment variable ELMO_TAGGER_LAYOUT fixes it.)
+
     Args:
-        bilm: A stateless biLM; converted to the precision, and bounded to the batch size, in place.
+        bilm: A stateless biLM; bounded to the batch size in place.
         request: What is wanted.
         mix: Of the layers, instead of what `request.layers` says.
         device: Where to compute.
@@ -85,13 +87,16 @@ class SentenceVectors:
         if mix is not None:
             mix.to(self._device)
         bilm.max_tokens_per_pass = request.batch_tokens  # a sentence may be longer than a batch
-        self._bilm = bilm.to(self._device, getattr(torch, request.precision)).requires_grad_(False).eval()
+        bilm.stored_words = 0
+        self._bilm = bilm.to(self._device).requires_grad_(False).eval()
+        self._boundaries = bilm.embed_boundaries()
 
     def shape(self, words: int) -> tuple[int, ...]:
         """Of the array of a sentence: ([L,] T, D), or ([L,] D) pooled."""
         own = (pooled_dim(self._selection.dim, self.request.pooling),)
         return (*self._selection.leading, *(own if self.request.pooling else (words, *own)))
 
+    @torch.inference_mode()
     def __call__(self, sentences: Sequence[Sequence[str]]) -> list[Array]:
         """The arrays of sentences, in their order; those of equal sentences are one and the same.
 
@@ -100,30 +105,40 @@ class SentenceVectors:
         """
         distinct: dict[tuple[str, ...], Array | None] = {tuple(sentence): None for sentence in sentences}
         keys = list(distinct)
+        rows = {word: row for row, word in enumerate(dict.fromkeys(word for key in keys for word in key))}
+        vectors = self._embed_words(list(rows))
         for batch in length_batches([len(key) for key in keys], max_tokens=self.request.batch_tokens):
             chosen = [keys[place] for place in batch]
-            distinct.update(zip(chosen, self._batch(chosen), strict=True))
+            distinct.update(zip(chosen, self._batch(chosen, rows, vectors), strict=True))
         arrays = (distinct[tuple(sentence)] for sentence in sentences)
         return [array for array in arrays if array is not None]
 
-    @torch.inference_mode()
-    def _batch(self, sentences: list[tuple[str, ...]]) -> list[Array]:
-        if not sentences[0]:  # the longest comes first
+    def _embed_words(self, words: list[str]) -> Tensor:
+        ids = encode_words(words, max_characters=self._bilm.options.char_cnn.max_characters_per_token)
+        return self._bilm.embed_words(torch.from_numpy(ids).to(self._device))
+
+    def _batch(self, sentences: list[tuple[str, ...]], rows: dict[str, int], vectors: Tensor) -> list[Array]:
+        # rows: of each word in vectors (W, P)
+        longest = len(sentences[0])
+        if longest == 0:
             return [np.zeros(self.shape(0), dtype=self.request.dtype)] * len(sentences)
-        limit = self._bilm.options.char_cnn.max_characters_per_token
-        ids = torch.from_numpy(encode_sentences(sentences, max_characters=limit)).to(self._device)
-        output = self._bilm(ids, layers=self._selection.needed)
-        layers = {number: layer.float() for number, layer in output.layers.items()}
-        vectors = self._selection.combine(layers, output.mask)
+        words = np.full((len(sentences), longest), -1)
+        for number, sentence in enumerate(sentences):
+            words[number, : len(sentence)] = [rows[word] for word in sentence]
+        output = self._bilm.forward_words(
+            vectors,
+            torch.from_numpy(words).to(self._device),
+            boundary_vectors=self._boundaries,
+            layers=self._selection.needed,
+        )
+        combined = self._selection.combine(output.layers, output.mask)
         if self.request.pooling is not None:
             mask = output.mask.unsqueeze(1) if self._selection.leading else output.mask
-            vectors = pool(vectors, mask, self.request.pooling)
-        values = self._stored(vectors)
-        if self.request.pooling is not None:
-            return list(values)
-        return [values[row, ..., : len(words), :] for row, words in enumerate(sentences)]
+            return list(self._stored(pool(combined, mask, self.request.pooling)))
+        values = self._stored(combined)
+        return [values[number, ..., : len(sentence), :] for number, sentence in enumerate(sentences)]
 
-    def _stored(self, vectors: torch.Tensor) -> Array:
+    def _stored(self, vectors: Tensor) -> Array:
         stored = vectors.to(getattr(torch, self.request.dtype))
         if not torch.isfinite(stored).all():
             raise ValueError(

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from elmo_tagger.bilm.mixing import ScalarMix
+from elmo_tagger.bilm import Bilm, ScalarMix
+from elmo_tagger.bilm.fingerprint import fingerprint
 from elmo_tagger.vectors.compute import Request, SentenceVectors
 from elmo_tagger.vectors.output import VectorOutput
 from elmo_tagger.vectors.partial_file import OutputError
@@ -19,11 +20,12 @@ from elmo_tagger.vectors.windows import Window, windows
 BATCHES_PER_WINDOW = 4
 
 
-def settings(source: SentenceSource, request: Request, *, fingerprint: str, mix: ScalarMix | None) -> dict[str, Any]:
+def settings(source: SentenceSource, request: Request, bilm: Bilm, mix: ScalarMix | None) -> dict[str, Any]:
     """All that the numbers depend on beside the sentences, as JSON values."""
     return {
         **asdict(request),
-        "weights": fingerprint,
+        "weights": fingerprint(bilm),
+        "precision": bilm.precision,
         "mix": None if mix is None else [*mix.weights().tolist(), mix.gamma.item(), mix.layer_norm],
         "layout": source.layout,
         "raw": source.tokenizer is not None,

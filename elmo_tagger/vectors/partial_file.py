@@ -1,8 +1,10 @@
 """A file that grows by commits and can always return to the last one.
 
-While it grows it is called NAME.part; beside it, NAME.part.json says what the last commit held, and NAME.part.undo what
-has been overwritten since, page by page, before it was. So a format that changes what it has written (HDF5 does) comes
-back whole after a kill, a full disk or a power failure. NAME itself appears when all is done.
+While it grows it is called NAME.part. Beside it, NAME.part.commit holds what the last commit said, and the pages that
+it changed in what earlier ones had written: they are put into NAME.part after the commit file has taken its name, and
+again by whoever opens an interrupted one. In between, NAME.part only grows behind its committed end. So a format that
+changes what it has written (HDF5 does) comes back whole after a kill, a full disk or a power failure. NAME itself
+appears when all is done.
 """
 
 from __future__ import annotations
@@ -11,16 +13,12 @@ import errno
 import io
 import json
 import os
-import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _PAGE = 4096
-_UNDO_MAGIC = b"elmo-tagger undo 1\n"
-_UNDO_START = struct.Struct("<Q")  # the commit that it leads back to
-_UNDO_ENTRY = struct.Struct("<QII")  # page, bytes, their CRC-32
 
 
 class OutputError(ValueError):
@@ -42,28 +40,28 @@ class PartialFile(io.RawIOBase):
         state: What the last commit said; empty before the first.
 
     Raises:
-        OutputError: There is nothing to resume, or it is damaged, or another process is writing it.
+        OutputError: What is to be resumed is damaged, or another process is writing it.
         OSError: The file cannot be opened.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         super().__init__()
         self.path = Path(path)
-        self._part, self._state_file, self._undo_file = partial_names(self.path)
         self.state: dict[str, Any] = {}
-        self._commit, self._size = 0, 0
-        self._saved: set[int] = set()
-        self._undo = -1
+        self._part, self._commit_file = partial_names(self.path)
+        self._committed = False
+        self._committed_size = self._size = self._position = 0
+        # new contents of committed pages, as far as they were committed
+        self._pages: dict[int, bytearray] = {}
         self._failure: OSError | None = None
         self._file = os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             self._lock()
             if resume:
-                self._read_state()
+                self._restore()
             else:
-                self._state_file.unlink(missing_ok=True)
-                self._undo_file.unlink(missing_ok=True)
-            self._roll_back()
+                self._commit_file.unlink(missing_ok=True)
+            os.ftruncate(self._file, self._committed_size)
         except BaseException:
             self.close()
             raise
@@ -71,10 +69,10 @@ class PartialFile(io.RawIOBase):
     @property
     def size(self) -> int:
         """Bytes as of now."""
-        return os.fstat(self._file).st_size
+        return self._size
 
     def check(self) -> None:
-        """Raise what a call of h5py could not.
+        """Raise what `write` could not.
 
         Raises:
             InterruptedOutputError: Something could not be written since the last commit.
@@ -95,41 +93,46 @@ class PartialFile(io.RawIOBase):
             InterruptedOutputError: Something could not be written, now or since the last commit.
         """
         self.check()
+        new = self._commit_file.with_name(self._commit_file.name + ".new")
         try:
-            os.fsync(self._file)
-            number, size = self._commit + 1, self.size
-            written = self._state_file.with_name(self._state_file.name + ".new")
-            with written.open("w", encoding="utf-8") as file:
-                json.dump({"commit": number, "size": size, "state": dict(state)}, file)
+            os.fsync(self._file)  # the pages of the last commit too, which its file will no longer hold
+            with new.open("wb") as file:
+                file.writelines(_packed(self._size, state, self._pages))
                 file.flush()
                 os.fsync(file.fileno())
-            written.replace(self._state_file)
+            new.replace(self._commit_file)
         except OSError as error:
             self._failure = error
+            new.unlink(missing_ok=True)
             self.check()
-        # from here on the new commit counts: an undo file that leads back to an older one is passed over
-        self.state, self._commit, self._size = dict(state), number, size
-        self._drop_undo()
+        self.state, self._committed, self._committed_size = dict(state), True, self._size
+        try:
+            self._put_pages()
+        except OSError as error:  # a resumed run will do it
+            self._failure = error
+            self.check()
 
     def finish(self) -> None:
-        """Give the file its name; what was written since the last commit is included."""
-        self.check()
+        """Give the file its name; what was written since the last commit is included.
+
+        Raises:
+            InterruptedOutputError: Something could not be written.
+        """
+        self.commit(self.state)
         os.fsync(self._file)
         self._part.replace(self.path)
         self.close()
-        self._state_file.unlink(missing_ok=True)
-        self._undo_file.unlink(missing_ok=True)
+        self._commit_file.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Return to the last commit and close; a file without any commit is removed."""
+        """Return to the last commit and close; without any, nothing is left."""
         if self.closed:
             return
-        self._failure = None
         try:
-            self._roll_back()
+            os.ftruncate(self._file, self._committed_size)
         finally:
             self.close()
-            if not self._commit:
+            if not self._committed:
                 self._part.unlink(missing_ok=True)
 
     # The file, as io and h5py use it -------------------------------------------------------------------------------
@@ -148,93 +151,93 @@ class PartialFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """As of any file."""
-        return os.lseek(self._file, offset, whence)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
 
     def readinto(self, buffer: Any, /) -> int:
         """As of any file."""
-        return os.readv(self._file, [buffer])
+        view = memoryview(buffer).cast("B")
+        start = self._position
+        view = view[: max(0, self._size - start)]
+        count = os.preadv(self._file, [view], start) if len(view) else 0
+        for page, inside, outside in _overlaps(start, min(start + count, self._committed_size)):
+            if page in self._pages:
+                view[outside] = self._pages[page][inside]
+        self._position += count
+        return count
 
     def write(self, data: Any, /) -> int:
-        """As of any file, but all of it; after a failure nothing is written until `abandon`.
+        """As of any file, but all of it; after a failure nothing is written any more.
 
         Nor is a failure raised where h5py calls: HDF5 would be left with a file that it can neither write nor close.
         `check`, `commit` and `finish` raise it.
         """
         view = memoryview(data).cast("B")
+        start, end = self._position, self._position + len(view)
         if self._failure is None:
             try:
-                self._save_pages(os.lseek(self._file, 0, os.SEEK_CUR), len(view))
-                _write_all(self._file, view)
+                for page, inside, outside in _overlaps(start, min(end, self._committed_size)):
+                    self._page(page)[inside] = view[outside]
+                behind = max(0, self._committed_size - start)
+                if behind < len(view):
+                    _write_all(self._file, view[behind:], start + behind)
             except OSError as error:
                 self._failure = error
+        self._position = end
+        self._size = max(self._size, end)
         return len(view)
 
     def truncate(self, size: int | None = None, /) -> int:
         """As of any file."""
-        size = os.lseek(self._file, 0, os.SEEK_CUR) if size is None else size
+        size = self._position if size is None else size
         if self._failure is None:
             try:
-                self._save_pages(size, max(0, self._size - size))
-                os.ftruncate(self._file, size)
+                for page, inside, _ in _overlaps(size, min(self._size, self._committed_size)):
+                    self._page(page)[inside] = bytes(inside.stop - inside.start)
+                os.ftruncate(self._file, max(size, self._committed_size))
             except OSError as error:
                 self._failure = error
+        self._size = size
         return size
 
     def close(self) -> None:
         """Close without a commit."""
         if not self.closed:
-            self._close_undo()
             os.close(self._file)
         super().close()
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _save_pages(self, start: int, length: int) -> None:
-        """Keep what the last commit had where it is about to be overwritten."""
-        end = min(start + length, self._size)
-        pages = [page for page in range(start // _PAGE, -(-end // _PAGE)) if page not in self._saved]
-        if start >= end or not pages:
-            return
-        entries = bytearray() if self._saved else bytearray(_UNDO_MAGIC + _UNDO_START.pack(self._commit))
-        for page in pages:
-            old = os.pread(self._file, min(_PAGE, self._size - page * _PAGE), page * _PAGE)
-            entries += _UNDO_ENTRY.pack(page, len(old), zlib.crc32(old)) + old
-        if self._undo < 0:
-            self._undo = os.open(self._undo_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        _write_all(self._undo, memoryview(entries))
-        os.fsync(self._undo)
-        self._saved.update(pages)
+    def _page(self, number: int) -> bytearray:
+        if number not in self._pages:
+            length = min(_PAGE, self._committed_size - number * _PAGE)
+            self._pages[number] = bytearray(os.pread(self._file, length, number * _PAGE))
+        return self._pages[number]
 
-    def _roll_back(self) -> None:
-        self._close_undo()
-        for page, old in _undo_entries(self._undo_file, self._commit):
-            os.pwrite(self._file, old, page * _PAGE)
-        if self.size < self._size:
-            raise OutputError(
-                f"{self._part}: shorter than the {self._size} bytes written: start again with --overwrite"
-            )
-        os.ftruncate(self._file, self._size)
-        os.fsync(self._file)
-        self._drop_undo()
+    def _put_pages(self) -> None:
+        """Put the pages of the last commit into the file."""
+        for number, content in self._pages.items():
+            _write_all(self._file, memoryview(content), number * _PAGE)
+        self._pages.clear()
+        os.ftruncate(self._file, self._committed_size)
 
-    def _drop_undo(self) -> None:
-        self._close_undo()
-        self._undo_file.unlink(missing_ok=True)
-        self._saved.clear()
-
-    def _close_undo(self) -> None:
-        if self._undo >= 0:
-            os.close(self._undo)
-            self._undo = -1
-
-    def _read_state(self) -> None:
+    def _restore(self) -> None:
         try:
-            stored = json.loads(self._state_file.read_text(encoding="utf-8"))
-            self._commit, self._size, self.state = stored["commit"], stored["size"], stored["state"]
+            content = self._commit_file.read_bytes()
         except FileNotFoundError:
             return  # interrupted before the first commit: the beginning is the point to return to
+        try:
+            self._committed_size, self.state, self._pages = _unpacked(content)
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(f"{self._state_file}: damaged ({error}): start again with --overwrite") from error
+            raise OutputError(f"{self._commit_file}: damaged ({error}): start again with --overwrite") from error
+        self._committed, self._size = True, self._committed_size
+        present = os.fstat(self._file).st_size
+        if present < self._size:
+            raise OutputError(
+                f"{self._part}: expected the {self._size} bytes written, found {present}: start again with --overwrite"
+            )
+        self._put_pages()
 
     def _lock(self) -> None:
         import fcntl
@@ -247,35 +250,43 @@ class PartialFile(io.RawIOBase):
             raise OutputError(f"{self._part}: another process is writing it") from error
 
 
-def partial_names(path: str | Path) -> tuple[Path, Path, Path]:
-    """NAME.part, and the two files beside it."""
+def partial_names(path: str | Path) -> tuple[Path, Path]:
+    """NAME.part and NAME.part.commit."""
     path = Path(path)
-    return tuple(path.with_name(path.name + suffix) for suffix in (".part", ".part.json", ".part.undo"))  # type: ignore[return-value]
+    return path.with_name(path.name + ".part"), path.with_name(path.name + ".part.commit")
 
 
-def _write_all(file: int, view: memoryview) -> None:
+def _overlaps(start: int, end: int) -> Iterator[tuple[int, slice, slice]]:
+    """The pages of a stretch of the file: number, part of the page, part of the stretch."""
+    for page in range(start // _PAGE, -(-end // _PAGE)):
+        first, last = max(start, page * _PAGE), min(end, (page + 1) * _PAGE)
+        if first < last:
+            yield page, slice(first - page * _PAGE, last - page * _PAGE), slice(first - start, last - start)
+
+
+def _write_all(file: int, view: memoryview, place: int) -> None:
     while len(view):
-        view = view[os.write(file, view) :]
+        done = os.pwrite(file, view, place)
+        view, place = view[done:], place + done
 
 
-def _undo_entries(path: Path, commit: int) -> list[tuple[int, bytes]]:
-    """The pages to put back; an entry cut short was never followed by the overwriting that it prepares."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    start = len(_UNDO_MAGIC) + _UNDO_START.size
-    if len(content) < start or content[: len(_UNDO_MAGIC)] != _UNDO_MAGIC:
-        return []
-    if _UNDO_START.unpack_from(content, len(_UNDO_MAGIC))[0] != commit:
-        return []
-    entries = []
-    while start + _UNDO_ENTRY.size <= len(content):
-        page, length, checksum = _UNDO_ENTRY.unpack_from(content, start)
-        start += _UNDO_ENTRY.size
-        old = content[start : start + length]
-        if len(old) < length or zlib.crc32(old) != checksum:
-            break
-        entries.append((page, old))
-        start += length
-    return entries
+def _packed(size: int, state: Mapping[str, Any], pages: Mapping[int, bytearray]) -> Iterator[bytes | bytearray]:
+    """The parts of a commit file: a line of JSON, then the pages."""
+    checksum = 0
+    for page in pages.values():
+        checksum = zlib.crc32(page, checksum)
+    lengths = [[number, len(page)] for number, page in pages.items()]
+    yield json.dumps({"size": size, "state": dict(state), "pages": lengths, "crc32": checksum}).encode() + b"\n"
+    yield from pages.values()
+
+
+def _unpacked(packed: bytes) -> tuple[int, dict[str, Any], dict[int, bytearray]]:
+    line, _, content = packed.partition(b"\n")
+    head = json.loads(line)
+    if zlib.crc32(content) != head["crc32"]:
+        raise ValueError("another checksum")
+    pages, place = {}, 0
+    for number, length in head["pages"]:
+        pages[int(number)] = bytearray(content[place : place + length])
+        place += length
+    return head["size"], head["state"], pages

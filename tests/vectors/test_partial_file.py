@@ -30,7 +30,7 @@ def kill(file: PartialFile) -> None:
 def test_returns_to_the_last_commit(seed: int, tmp_path: Path) -> None:
     generator = random.Random(seed)
     path = tmp_path / "x"
-    part, state, undo = partial_names(path)
+    part, commit = partial_names(path)
     file = PartialFile(path)
     for number in range(4):
         scribble(file, generator)
@@ -39,9 +39,8 @@ def test_returns_to_the_last_commit(seed: int, tmp_path: Path) -> None:
         scribble(file, generator)
         if generator.random() < 0.5:
             kill(file)
-            if undo.exists() and generator.random() < 0.3:  # killed while it was saving a page
-                with undo.open("ab") as torn:
-                    torn.write(generator.randbytes(30))
+            if generator.random() < 0.5:  # killed while it was preparing a commit
+                commit.with_name(commit.name + ".new").write_bytes(generator.randbytes(30))
             file = PartialFile(path, resume=True)
             assert part.read_bytes() == committed
             assert file.state == {"number": number}
@@ -54,24 +53,49 @@ def test_returns_to_the_last_commit(seed: int, tmp_path: Path) -> None:
     PartialFile(path, resume=True).finish()
     assert path.read_bytes() == committed
     assert not part.exists()
-    assert not state.exists()
-    assert not undo.exists()
+    assert not commit.exists()
 
 
-def test_the_undo_file_of_an_older_commit_is_passed_over(tmp_path: Path) -> None:
-    """Killed between the commit and the removal of what it made needless."""
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    generator = random.Random(0)
+    file = PartialFile(tmp_path / "x")
+    twin = (tmp_path / "twin").open("w+b", buffering=0)
+    for _ in range(300):
+        place, content = generator.randrange(0, 20_000), generator.randbytes(generator.randrange(1, 9_000))
+        action = generator.choice(["write", "write", "read", "truncate", "commit"])
+        for each in (file, twin):
+            each.seek(place)
+            if action == "write":
+                each.write(content)
+            elif action == "truncate":
+                each.truncate(place)
+        if action == "commit":
+            file.commit({})
+        file.seek(place)
+        twin.seek(place)
+        assert file.read(9_000) == twin.read(9_000)
+        assert file.tell() == twin.tell()
+        assert file.size == file.seek(0, 2) == twin.seek(0, 2)
+    file.abandon()
+    twin.close()
+
+
+def test_a_kill_right_after_the_commit_file_took_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x"
     file = PartialFile(path)
     file.write(b"a" * 5000)
     file.commit({})
-    file.seek(0)
-    file.write(b"b" * 5000)
-    old = partial_names(path)[2].read_bytes()
-    file.commit({})
+    file.seek(100)
+    file.write(b"b" * 9000)
+    with monkeypatch.context() as patch:
+        patch.setattr(PartialFile, "_put_pages", lambda self: None)
+        file.commit({"second": True})
+    assert partial_names(path)[0].read_bytes()[:5000] == b"a" * 5000
     kill(file)
-    partial_names(path)[2].write_bytes(old)
-    PartialFile(path, resume=True).finish()
-    assert path.read_bytes() == b"b" * 5000
+    file = PartialFile(path, resume=True)
+    assert file.state == {"second": True}
+    file.finish()
+    assert path.read_bytes() == b"a" * 100 + b"b" * 9000
 
 
 def test_before_the_first_commit_resuming_begins_anew(tmp_path: Path) -> None:
@@ -104,17 +128,17 @@ def test_a_full_disk_leaves_the_last_commit(room: int, tmp_path: Path, monkeypat
     file.commit({"sentences": 1})
     committed = partial_names(path)[0].read_bytes()
     left = room
-    write = os.write
+    write = os.pwrite
 
-    def full(descriptor: int, data: memoryview) -> int:
+    def full(descriptor: int, data: memoryview, place: int) -> int:
         nonlocal left
         if not left:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        done = write(descriptor, data[:left])
+        done = write(descriptor, data[:left], place)
         left -= done
         return done
 
-    monkeypatch.setattr("elmo_tagger.vectors.partial_file.os.write", full)
+    monkeypatch.setattr("elmo_tagger.vectors.partial_file.os.pwrite", full)
     datasets = h5py.File(file, "r+", libver=("v108", "v108"))
     for number in range(1, 40):
         datasets[str(number)] = np.arange(500)
@@ -144,10 +168,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
     file.write(b"abc")
     file.commit({})
     kill(file)
-    part, state, _ = partial_names(tmp_path / "x")
+    part, commit = partial_names(tmp_path / "x")
     part.write_bytes(b"ab")
-    with pytest.raises(OutputError, match=r"x.part: shorter than the 3 bytes written: start again with --overwrite"):
+    with pytest.raises(
+        OutputError, match=r"x.part: expected the 3 bytes written, found 2: start again with --overwrite"
+    ):
         PartialFile(tmp_path / "x", resume=True)
-    state.write_text("{")
-    with pytest.raises(OutputError, match=r"x.part.json: damaged \(.*\): start again with --overwrite"):
-        PartialFile(tmp_path / "x", resume=True)
+    for content in (commit.read_bytes() + b"x", b"", b"{}"):
+        commit.write_bytes(content)
+        with pytest.raises(OutputError, match=r"x.part.commit: damaged \(.*\): start again with --overwrite"):
+            PartialFile(tmp_path / "x", resume=True)
