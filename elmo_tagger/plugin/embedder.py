@@ -13,6 +13,7 @@ from allennlp.modules.token_embedders import TokenEmbedder
 from elmo_tagger.bilm import trained_state
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
+from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
 
 logger = logging.getLogger(__name__)
@@ -196,6 +197,12 @@ class ElmoHdf5Embedder(TokenEmbedder):
                 f"the weights hold a biLM with the options {description['options']}, "
                 f"but the model was built with {self.bilm.options.to_dict()}"
             )
+
+    def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Takes the weights of AllenNLP's embedder too."""
+        if old_archives.translate(state_dict, prefix):
+            state_dict[f"{prefix}_extra_state"] = self.get_extra_state()
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _build_bilm(
         self, trained: Optional[trained_state.TrainedState], stateful: bool, max_tokens_per_pass: Optional[int]
