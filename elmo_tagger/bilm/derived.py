@@ -30,5 +30,10 @@ class Derived(Generic[T]):
             self._key = key
         return value
 
+    @property
+    def current(self) -> T | None:
+        """The value that was made last, if any."""
+        return self._value
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()

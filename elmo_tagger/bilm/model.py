@@ -133,6 +133,11 @@ class Bilm(nn.Module):
         return self.lstm.stateful
 
     @property
+    def word_store(self) -> WordStore | None:
+        """The vectors of words met before; None before the first word, and where none are kept."""
+        return self._store.current
+
+    @property
     def output_dim(self) -> int:
         """2P, the width of a layer's vectors."""
         return 2 * self.options.lstm.projection_dim

@@ -1,0 +1,107 @@
+"""Interleaved timing, the machine's peak of matrix products, and what the machine is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from elmo_tagger.bilm.matrix import Matrix, available_layouts
+
+
+def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
+    """Time of one call, the device's queue emptied before and after."""
+    _wait(device)
+    begin = time.perf_counter()
+    run()
+    _wait(device)
+    return time.perf_counter() - begin
+
+
+def take_turns(
+    rounds: Callable[[int], Mapping[str, Callable[[], Any]]],
+    *,
+    budget: float,
+    device: str = "cpu",
+    warm_up: bool = True,
+    least: int = 1,
+    most: int = 50,
+) -> list[dict[str, float]]:
+    """Seconds of each contender, round by round.
+
+    Contenders take turns, in another order each round, so that a busy machine slows all alike.
+
+    Args:
+        rounds: For the number of a round what each contender does.
+        budget: No round begins after so many seconds.
+        device: Where they compute.
+        warm_up: Whether round 0 is not counted.
+        least: Rounds that are measured however long they take.
+        most: Rounds at most.
+    """
+    times: list[dict[str, float]] = []
+    begin = time.perf_counter()
+    number = 0
+    if warm_up:
+        for run in rounds(number).values():
+            run()
+        number = 1
+    while len(times) < most and (len(times) < least or time.perf_counter() - begin < budget):
+        runs = list(rounds(number).items())
+        first = number % len(runs)
+        times.append({name: seconds(run, device) for name, run in runs[first:] + runs[:first]})
+        number += 1
+    return times
+
+
+def ratio(times: list[dict[str, float]], name: str, peer: str) -> float:
+    """How many times as fast as the peer: the median over rounds."""
+    return statistics.median(each[peer] / each[name] for each in times)
+
+
+def median(times: list[dict[str, float]], name: str) -> float:
+    """Median seconds of a contender."""
+    return statistics.median(each[name] for each in times)
+
+
+def peak_flops(dtype: torch.dtype, *, device: str = "cpu", size: int = 2048) -> float:
+    """Operations a second of a large square product, in the fastest layout."""
+    rows = torch.randn(size, size, dtype=dtype, device=device)
+    products: list[Callable[[], Any]] = [lambda: rows @ rows]
+    if device == "cpu":
+        for layout in available_layouts(dtype):
+            matrix = Matrix(rows, layout=layout)
+            products.append(lambda matrix=matrix: matrix(rows))
+    best = min(seconds(product, device) for product in products for _ in range(3))
+    return 2 * size**3 / best
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": [round(value, 1) for value in os.getloadavg()],
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
