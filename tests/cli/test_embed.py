@@ -1,0 +1,184 @@
+"""The command as a whole; what it computes is tested in tests/vectors."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from elmo_tagger import Bilm
+from elmo_tagger.bilm import ScalarMix, trained_state
+from elmo_tagger.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+BILM = ROOT / "fixtures" / "bilm"
+TEXT = "Nell sat in Ashton .\n\nShe left .\nNell sat in Ashton .\n"
+
+
+def run(*arguments: object, **options: object):
+    return CliRunner().invoke(app, ["embed", "-q", *map(str, arguments)], **options)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "in.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bilm() -> Bilm:
+    return Bilm.load(BILM / "options.json", BILM / "weights.hdf5")
+
+
+def trained(directory: Path, bilm: Bilm, mix: ScalarMix | None) -> Path:
+    """The weights of a model with an embedder, as a training run leaves them."""
+    description = {"options": bilm.options.to_dict(), "options_file": "gone", "weight_file": "gone", "static_dim": None}
+    description.update(layers="top" if mix is None else "mix", layer_norm=mix.layer_norm if mix else None)
+    state = {f"e.bilm.{name}": value for name, value in bilm.state_dict().items()}
+    if mix is not None:
+        state.update({f"e.scalar_mix_0.{name}": value for name, value in mix.state_dict().items()})
+    state["e._extra_state"] = trained_state.encode(description)
+    torch.save(state, directory / "best.th")
+    return directory
+
+
+def test_to_a_file_and_on(text: Path, tmp_path: Path, bilm: Bilm) -> None:
+    output = tmp_path / "out.hdf5"
+    result = run(text, "--weights", BILM, "-o", output, "--layers", "top", "--dtype", "float16", "--device", "cpu")
+    assert (result.exit_code, result.output) == (0, "")
+    with h5py.File(output) as file:
+        assert [file[str(number)].shape for number in range(4)] == [(5, 64), (0, 64), (3, 64), (5, 64)]
+        assert file["0"].dtype == np.float16
+        np.testing.assert_allclose(file["2"], bilm.embed(["She left ."]).lstm_outputs2[0], atol=2e-3)
+        assert json.loads(file["sentence_to_index"][0]) == {"Nell sat in Ashton .": "3", "": "1", "She left .": "2"}
+
+    result = run(text, "--weights", BILM, "-o", output)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: {output}: exists already: expected another name, or --overwrite\n",
+    )
+    result = run(text, "--weights", BILM, "-o", output, "--resume")
+    assert (result.exit_code, result.stderr) == (0, f"warning: {output} is complete: nothing to resume\n")
+    assert run(text, "--weights", BILM, "-o", output, "--overwrite", "--forget-sentences").exit_code == 0
+    with h5py.File(output) as file:
+        assert file["0"].shape == (3, 5, 64)
+        assert "sentence_to_index" not in file
+
+
+def test_json_lines_to_standard_output(text: Path, bilm: Bilm) -> None:
+    result = run(text, "--weights", BILM, "--pool", "mean", "--layers", "average")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["index"], len(line["tokens"])) for line in lines] == [(0, 5), (1, 0), (2, 3), (3, 5)]
+    expected = bilm.embed(TEXT.splitlines()).default
+    np.testing.assert_allclose([line["vectors"] for line in lines], expected, atol=1e-5)
+
+
+def test_standard_input_and_raw_text(bilm: Bilm) -> None:
+    result = run("--weights", BILM, "--raw", "--layers", "0", input="Nell left. She\ncame back.")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["tokens"] for line in lines] == [["Nell", "left", "."], ["She", "came", "back", "."]]
+    result = run("--weights", BILM, "--layout", "jsonl", input='{"tokens": ["a b"]}\n')
+    assert [json.loads(line)["tokens"] for line in result.stdout.splitlines()] == [["a b"]]
+
+
+def test_pooled_into_one_array(text: Path, tmp_path: Path, bilm: Bilm) -> None:
+    assert (
+        run(text, "--weights", BILM, "-o", tmp_path / "o.npy", "--pool", "first-last", "--layers", "2").exit_code == 0
+    )
+    array = np.load(tmp_path / "o.npy")
+    vectors = bilm.embed(["She left ."]).lstm_outputs2[0]
+    np.testing.assert_allclose(array[2], [*vectors[0], *vectors[2]], atol=1e-5)
+    assert not array[1].any()
+
+
+def test_a_trained_mix(text: Path, tmp_path: Path, bilm: Bilm) -> None:
+    mix = ScalarMix(3, initial=[0.5, -1.0, 2.0], gamma=1.5)
+    trained(tmp_path, bilm, mix)
+    expected = bilm.embed(["She left ."], mix=mix).elmo[0].detach()
+    for weights in ([], ["--weights", BILM]):
+        result = run(text, "--mix", tmp_path, *weights)
+        vectors = [json.loads(line)["vectors"] for line in result.stdout.splitlines()]
+        np.testing.assert_allclose(vectors[2], expected, atol=1e-5)
+    result = run(text, "--weights", tmp_path, "--layers", "top")
+    vectors = [json.loads(line)["vectors"] for line in result.stdout.splitlines()]
+    np.testing.assert_allclose(vectors[2], bilm.embed(["She left ."]).lstm_outputs2[0], atol=1e-5)
+    assert run(text, "--mix", tmp_path, "--layers", "top").exit_code == 2
+
+
+def test_a_file_that_is_not_utf_8(text: Path) -> None:
+    text.write_bytes(b"fine\nM\xfcnchen\n")
+    result = run(text, "--weights", BILM)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {text}:2: invalid utf-8: byte 0xfc at offset 6 of the file, byte 2 of the line\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected --weights (a biLM) or --mix (a trained tagger)"),
+        (["--weights", "nowhere"], "error: nowhere: no such file or directory: expected a directory with options.json"),
+        (["--weights", BILM, "--layers", "9"], "error: layers: expected one of all, average, top, concat or a number"),
+        (["--weights", BILM, "--pool", "sum"], "error: pooling: expected one of mean, max, first-last, received 'sum'"),
+        (["--weights", BILM, "--precision", "int8"], "error: precision: expected one of float32, bfloat16"),
+        (["--weights", BILM, "--device", "gpu"], "error: device 'gpu': not available here"),
+        (["--weights", BILM, "-o", "x.npy"], "error: x.npy: sentences differ in length: one .npy array needs --pool"),
+    ],
+)
+def test_mistakes_are_named(arguments: list, message: str, text: Path) -> None:
+    result = run(text, *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_interrupted_by_the_keyboard(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("elmo_tagger.vectors.job.run", interrupted)
+    result = run(text, "--weights", BILM, "-o", tmp_path / "o.hdf5")
+    expected = f"interrupted: what is done is in {tmp_path}/o.hdf5.part, continue with --resume\n"
+    assert (result.exit_code, result.stderr) == (130, expected)
+
+
+def test_a_killed_process_is_continued_to_the_same_bytes(tmp_path: Path) -> None:
+    """One process is killed while it writes, one continues, and one runs undisturbed."""
+    (tmp_path / "in.txt").write_text("".join(f"w{n} saw w{n + 1} " * 4 + "\n" for n in range(400)))
+    arguments = ["embed", "-q", "in.txt", "--weights", str(BILM), "--batch-tokens", "40", "-o"]
+    command = [sys.executable, "-c", "from elmo_tagger.cli import main; main()", *arguments, "out.hdf5"]
+    environment = {**os.environ, "ELMO_TAGGER_LAYOUT": "plain", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    commit = tmp_path / "out.hdf5.part.commit"
+    while process.poll() is None and not commit.exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was still at work"
+    shutil.copytree(tmp_path, tmp_path / "whole")
+    subprocess.run([*command, "--resume"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([*command, "--overwrite"], cwd=tmp_path / "whole", env=environment, check=True)
+    assert (tmp_path / "out.hdf5").read_bytes() == (tmp_path / "whole" / "out.hdf5").read_bytes()
+
+
+def test_it_starts_with_little_more_than_torch() -> None:
+    program = (
+        "import sys\n"
+        "from elmo_tagger.cli import main\n"
+        f"sys.argv = ['elmo-tagger', 'embed', '-q', '--pool', 'mean', '--weights', {str(BILM)!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'allennlp', 'spacy', 'sklearn', 'pandas', 'matplotlib', 'ray', 'scipy'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="a b\n", capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    line, dragged = done.stdout.splitlines()
+    assert json.loads(line)["tokens"] == ["a", "b"]
+    assert dragged == "[]"
