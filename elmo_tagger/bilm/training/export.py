@@ -1,0 +1,52 @@
+"""A trained biLM as `options.json` and `weights.hdf5`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from elmo_tagger.bilm import trained_state
+from elmo_tagger.bilm.model import Bilm
+from elmo_tagger.bilm.trained_state import TrainedStateError
+from elmo_tagger.bilm.weights import WEIGHTS_NAME
+from elmo_tagger.bilm.weights_source import load_bilm
+
+_CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th")
+
+
+def export(run: str | Path, directory: str | Path, *, dtype: str = "float32") -> Path:
+    """Write the biLM of a training.
+
+    Args:
+        run: The directory of a training, of a biLM or of a tagger that fine-tuned one, finished or not; its archive;
+            or any other source of a biLM that `load_bilm` knows.
+        directory: Where to write.
+        dtype: See `weights.save`.
+
+    Returns:
+        The file with the weights.
+
+    Raises:
+        TrainedStateError: There is no biLM.
+        ValueError: Other sources' errors; another dtype, or values that it cannot hold.
+        OSError: A file cannot be read or written.
+    """
+    _load(Path(run)).save(directory, dtype=dtype)
+    return Path(directory) / WEIGHTS_NAME
+
+
+def _load(run: Path) -> Bilm:
+    checkpoint = _last_checkpoint(run) if run.is_dir() and trained_state.weights_in(run) is None else None
+    if checkpoint is None:
+        return load_bilm(str(run))
+    found = trained_state.read(checkpoint, source=str(checkpoint))
+    if len(found) != 1:
+        raise TrainedStateError(f"{checkpoint}: expected a model with one biLM, this one has {len(found)}")
+    return found[0].bilm()
+
+
+def _last_checkpoint(run: Path) -> Path | None:
+    """The newest weights of a training that has finished no epoch yet."""
+    places = {path: _CHECKPOINT.fullmatch(path.name) for path in run.iterdir()}
+    found = {path: (int(match[1]), int(match[2])) for path, match in places.items() if match is not None}
+    return max(found, key=lambda path: found[path], default=None)
