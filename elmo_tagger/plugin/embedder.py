@@ -11,8 +11,11 @@ from allennlp.data import Vocabulary
 from allennlp.modules.token_embedders import TokenEmbedder
 
 from elmo_tagger.bilm import trained_state
+from elmo_tagger.bilm.cache import LayerStore
+from elmo_tagger.bilm.cache_files import DTYPES as CACHE_DTYPES
+from elmo_tagger.bilm.cached_bilm import CachedBilm
 from elmo_tagger.bilm.mixing import ScalarMix
-from elmo_tagger.bilm.model import Bilm
+from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
 
@@ -58,6 +61,25 @@ class MixOptions(FromParams):
         )
 
 
+class CacheOptions(FromParams):
+    """Where the layers of a frozen biLM are kept between epochs and runs.
+
+    Args:
+        directory: Of the files; several processes and runs may share it.
+        max_gib: Bound on their size; what was longest not used makes room.
+        dtype: `"float32"`, or `"float16"` for half the size.
+    """
+
+    def __init__(self, directory: str, max_gib: float = 20.0, dtype: str = "float32") -> None:
+        if not max_gib > 0:
+            raise ConfigurationError(f"cache: max_gib: expected a positive number, received {max_gib}")
+        if dtype not in CACHE_DTYPES:
+            raise ConfigurationError(f"cache: dtype: expected one of {', '.join(CACHE_DTYPES)}, received {dtype!r}")
+        self.directory = directory
+        self.max_bytes = int(max_gib * 2**30)
+        self.dtype = dtype
+
+
 @TokenEmbedder.register("elmo_hdf5")
 class ElmoHdf5Embedder(TokenEmbedder):
     """ELMo vectors from `.hdf5` weights.
@@ -81,6 +103,8 @@ class ElmoHdf5Embedder(TokenEmbedder):
         stateful: * Carry the LSTM's state from batch to batch, as bilm-tf and AllenNLP do.
         max_tokens_per_pass: * Bound on the tokens that any intermediate result holds; by default memory grows with the
             batch.
+        cache: * See `CacheOptions`; for a frozen biLM. Opened by the first step of training: a model that only
+            predicts reads and writes none.
         vocab: Given by AllenNLP.
         serialization_dir: Given by AllenNLP.
     """
@@ -100,10 +124,18 @@ class ElmoHdf5Embedder(TokenEmbedder):
         static: Optional[Lazy[StaticEmbedding]] = None,
         stateful: bool = False,
         max_tokens_per_pass: Optional[int] = None,
+        cache: Optional[CacheOptions] = None,
         vocab: Optional[Vocabulary] = None,
         serialization_dir: Optional[str] = None,
     ) -> None:
         super().__init__()
+        if cache is not None and (stateful or requires_grad):
+            reason = (
+                "stateful: a sentence's layers depend on those before" if stateful else "fine-tuned (requires_grad)"
+            )
+            raise ConfigurationError(f"cache: expected a biLM whose layers stay the same, this one is {reason}")
+        self._cache_options = cache
+        self._cache: Optional[CachedBilm] = None
         self._files = {"options_file": options_file, "weight_file": weight_file}
         trained = trained_state.find(serialization_dir, options_file, weight_file)
         self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass)
@@ -154,8 +186,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         characters = elmo_tokens.reshape(-1, *elmo_tokens.shape[-2:])
         # Only AllenNLP's layer norm sees the boundaries, which count in its mean and variance.
         with_boundaries = self.scalar_mix_0 is not None and self.scalar_mix_0.layer_norm == "batch"
-        with torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
-            output = self.bilm(characters, layers=self._layers, keep_boundaries=with_boundaries)
+        output = self._embed(characters, with_boundaries)
         vectors = self._combine([output.layers[layer] for layer in self._layers], output.mask)
         if with_boundaries:
             present = (characters != 0).any(-1)
@@ -166,6 +197,21 @@ class ElmoHdf5Embedder(TokenEmbedder):
         if self.static is not None:
             vectors = torch.cat([vectors, self.static(static_ids)], dim=-1)
         return vectors
+
+    def _embed(self, characters: torch.Tensor, with_boundaries: bool) -> BilmOutput:
+        if self._cache is None and self._cache_options is not None and self.training:
+            store = LayerStore(self._cache_options.directory, max_bytes=self._cache_options.max_bytes)
+            self._cache = CachedBilm(
+                self.bilm,
+                store,
+                layers=self._layers,
+                keep_boundaries=with_boundaries,
+                dtype=self._cache_options.dtype,
+            )
+        if self._cache is not None:
+            return self._cache(characters)
+        with torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
+            return self.bilm(characters, layers=self._layers, keep_boundaries=with_boundaries)
 
     def mix_weights(self) -> Dict[str, float]:
         """The learnt mix: each layer's share, which add up to 1, and gamma; empty where layers are not mixed."""

@@ -1,77 +1,18 @@
-"""Mends, in AllenNLP 2.10.1, what current versions of torch broke, and makes `--recover` exact.
-
-Importing this module applies everything; each mend stands alone and says what it is for. What has to happen before
-AllenNLP is imported is in `elmo_tagger.startup`.
-"""
+"""`--recover`: checkpoints that can be read, are whole, and lead to the result of an uninterrupted training."""
 
 import logging
 import random
-import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy
 import torch
-from allennlp.commands.train import TrainModel
-from allennlp.common.util import is_distributed
-from allennlp.nn.util import dist_reduce_sum
 from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.gradient_descent_trainer import GradientDescentTrainer
-from allennlp.training.learning_rate_schedulers import LearningRateScheduler
-from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
-    _PyTorchLearningRateSchedulerWithMetricsWrapper,
-)
-from allennlp.training.optimizers import Optimizer
 from allennlp.training.trainer import TrainerCheckpoint
-from allennlp.training.util import evaluate
 
 logger = logging.getLogger(__name__)
-
-
-@LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
-class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
-    """`reduce_on_plateau` for a torch whose `ReduceLROnPlateau` no longer takes `verbose`.
-
-    Args:
-        optimizer: Given by the trainer.
-        mode: `"min"` or `"max"`: which way the validation metric improves.
-        factor: What the learning rate is multiplied by.
-        patience: Epochs without improvement before that.
-        verbose: Accepted for old configs; the learning rate is in the logs anyway.
-        threshold_mode: `"rel"` or `"abs"`.
-        threshold: The smallest change that counts as an improvement.
-        cooldown: Epochs to wait after a reduction.
-        min_lr: Lower bound, one number or one for each parameter group.
-        eps: Reductions smaller than this are skipped.
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: bool = False,
-        threshold_mode: str = "rel",
-        threshold: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: Union[float, List[float]] = 0,
-        eps: float = 1e-8,
-    ) -> None:
-        super().__init__(
-            torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimizer,
-                mode=mode,
-                factor=factor,
-                patience=patience,
-                threshold_mode=threshold_mode,
-                threshold=threshold,
-                cooldown=cooldown,
-                min_lr=min_lr,
-                eps=eps,
-            )
-        )
 
 
 def numpy_scalar_types() -> List[Any]:
@@ -181,46 +122,3 @@ def skip_torn_checkpoints() -> None:
 def _torn_files(checkpointer: Checkpointer, checkpoint: Tuple[int, int]) -> List[str]:
     files = [checkpointer._model_state_path(*checkpoint), checkpointer._training_state_path(*checkpoint)]
     return [file for file in files if not (Path(file).is_file() and zipfile.is_zipfile(file))]
-
-
-def evaluate_on_every_process() -> None:
-    """Makes `evaluate_on_test` score the whole test set when training is `distributed`.
-
-    Each process has read its own share of the test set, but AllenNLP has only the first evaluate: that scores one share
-    and waits in vain for the others to add theirs.
-    """
-    run = TrainModel.run
-    if getattr(run, "evaluates_everywhere", False):
-        return
-
-    def run_and_evaluate(self: TrainModel) -> Dict[str, Any]:
-        metrics = run(self)
-        loader = self.evaluation_data_loader
-        # Other models' metrics wait for each other after every batch, which shares of unlike size cannot.
-        together = getattr(self.model, "adds_metrics_when_reset", False)
-        if is_distributed() and together and self.evaluate_on_test and loader is not None:
-            scores = evaluate(self.model, loader, self.trainer.cuda_device, self.batch_weight_key)
-            if "loss" in scores:
-                scores["loss"] = dist_reduce_sum(scores["loss"]) / torch.distributed.get_world_size()
-            metrics.update({f"test_{name}": score for name, score in scores.items()})
-            self.evaluation_data_loader = None
-        return metrics
-
-    run_and_evaluate.evaluates_everywhere = True  # type: ignore[attr-defined]
-    TrainModel.run = run_and_evaluate
-
-
-def extract_archives_safely() -> None:
-    """Keeps archives from writing outside of the directory that they are extracted to.
-
-    AllenNLP extracts whatever path an archive names. Python's own `data` filter refuses `..`, links that lead out and
-    devices, and takes absolute paths as relative; it becomes the default in Python 3.14.
-    """
-    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)  # type: ignore[assignment]
-
-
-allow_scheduler_states()
-evaluate_on_every_process()
-extract_archives_safely()
-keep_random_states_in_checkpoints()
-skip_torn_checkpoints()

@@ -1,0 +1,21 @@
+"""Mends, in AllenNLP 2.10.1, what current versions of torch broke, and what its users ran into. Importing applies all.
+
+What has to happen before AllenNLP is imported is in `elmo_tagger.startup`.
+"""
+
+from elmo_tagger.plugin.compat import schedulers
+from elmo_tagger.plugin.compat.archives import extract_archives_safely
+from elmo_tagger.plugin.compat.distributed import evaluate_on_every_process
+from elmo_tagger.plugin.compat.recovery import (
+    allow_scheduler_states,
+    keep_random_states_in_checkpoints,
+    skip_torn_checkpoints,
+)
+
+__all__ = ["schedulers"]
+
+allow_scheduler_states()
+evaluate_on_every_process()
+extract_archives_safely()
+keep_random_states_in_checkpoints()
+skip_torn_checkpoints()
