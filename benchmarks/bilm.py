@@ -6,8 +6,8 @@
 
 Every round takes the next sentences of the text, so words are met again as often as in real use. Each side turns
 character ids into the mix of all layers. `ratio` is the median over rounds of AllenNLP's time by ours; `peak` is our
-share of what the machine's own matrix product reaches in the same run, counting only work that was done; `difference` is
-the largest between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round.
+share of what the machine's own matrix product reaches in the same run, counting only work that was done; `difference`
+is the largest between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round.
 """
 
 from __future__ import annotations
@@ -212,7 +212,11 @@ def print_memory_of(name: str, directory: Path, batch: int) -> None:
     if name == "allennlp":
         import allennlp.modules.elmo  # noqa: F401
     before = _resident_gib("VmRSS")
-    embed = stock_embed(load_stock(directory, "cpu")) if name == "allennlp" else our_embed(load_ours(directory, "cpu", name))
+    embed = (
+        stock_embed(load_stock(directory, "cpu"))
+        if name == "allennlp"
+        else our_embed(load_ours(directory, "cpu", name))
+    )
     embed(ids)
     print(_resident_gib("VmHWM") - before)
 

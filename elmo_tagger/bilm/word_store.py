@@ -40,15 +40,18 @@ class WordStore:
         keys = _keys(character_ids)
         with self._lock:
             places = torch.tensor([self._ask(key) for key in keys], dtype=torch.int64)
-            missing = (places < 0).nonzero().squeeze(1)
-            if self._vectors is not None and len(missing) == 0:
+            missing = (places < 0).nonzero().squeeze(1).tolist()
+            if self._vectors is not None and not missing:
                 return self._vectors[places]
-            computed = compute(character_ids[missing])
+            # a word twice is computed once, lest its vectors differ in the last bit from call to call
+            new = {keys[row]: row for row in missing}
+            computed = compute(character_ids[list(new.values())])
             if self._vectors is None:
                 self._vectors = computed.new_empty(self.capacity, computed.shape[1])  # memory is taken as it is filled
             vectors = self._vectors[places.clamp(min=0)]
-            vectors[missing] = computed
-            self._keep([keys[row] for row in missing.tolist()], computed)
+            order = {key: number for number, key in enumerate(new)}
+            vectors[missing] = computed[[order[keys[row]] for row in missing]]
+            self._keep(list(new), computed)
         return vectors
 
     def _ask(self, key: bytes) -> int:
@@ -59,12 +62,11 @@ class WordStore:
 
     def _keep(self, keys: list[bytes], vectors: Tensor) -> None:
         assert self._vectors is not None
-        rows = {key: row for row, key in enumerate(keys)}  # a word twice is stored once
-        stored = dict(list(rows.items())[-self.capacity :])
-        for key in stored:
+        keys, vectors = keys[-self.capacity :], vectors[-self.capacity :]
+        for key in keys:
             full = len(self._places) == self.capacity
             self._places[key] = self._places.popitem(last=False)[1] if full else len(self._places)
-        self._vectors[[self._places[key] for key in stored]] = vectors[list(stored.values())]
+        self._vectors[[self._places[key] for key in keys]] = vectors
 
 
 def _keys(character_ids: Tensor) -> list[bytes]:

@@ -1,0 +1,93 @@
+"""Products in every layout."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from elmo_tagger.bilm import matrix
+from elmo_tagger.bilm.matrix import LAYOUT_VARIABLE, Matrix, available_layouts
+from tests.bilm.random_models import TOLERANCE
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float64]
+CASES = [(dtype, layout) for dtype in DTYPES for layout in available_layouts(dtype)]
+
+
+@pytest.mark.parametrize(("dtype", "layout"), CASES)
+@pytest.mark.parametrize("rows", [1, 2, 5, 40])
+def test_product(dtype, layout, rows):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(24, 48) / 5, torch.randn(48)
+    values, addend = torch.randn(rows, 24), torch.randn(rows, 48)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    multiply = Matrix(weight.to(wide), bias.to(wide), dtype=dtype, layout=layout)
+    exact = values.to(dtype).double() @ weight.to(dtype).double()
+    tolerance = 0.02 if dtype == torch.bfloat16 else TOLERANCE
+    for got, expected in (
+        (multiply(values.to(wide)), exact + bias),
+        (multiply(values.to(wide), addend.to(dtype)), exact + addend),
+    ):
+        assert got.dtype == wide
+        torch.testing.assert_close(got.double(), expected, rtol=tolerance, atol=tolerance)
+    assert multiply.narrow(values.to(wide)).dtype == dtype
+
+
+def test_the_fastest_layout_is_taken(monkeypatch):
+    if "packed" not in available_layouts(torch.float32):
+        pytest.skip("this build of PyTorch has one layout")
+    plain, packed = matrix._PRODUCTS["plain"], matrix._PRODUCTS["packed"]
+    kinds = {"plain": plain, "packed": packed}
+    seconds = {"plain": [1.0, 3.0, 1.0], "packed": [1.0, 1.0, 2.0]}  # for one row, few, many
+    monkeypatch.delenv(LAYOUT_VARIABLE, raising=False)
+
+    def spent(product, rows):
+        kind = next(name for name in kinds if product.__qualname__.startswith(f"_{name}"))
+        return seconds[kind][{1: 0, 4: 1, 32: 2}[len(rows)]]
+
+    monkeypatch.setattr(matrix, "_seconds", spent)
+    weight = torch.randn(7, 9)
+    assert Matrix(weight).layouts == ("plain", "packed", "plain")
+    matrix._fastest.cache_clear()
+
+
+def test_a_tie_is_decided_by_habit(monkeypatch):
+    if "packed" not in available_layouts(torch.float32):
+        pytest.skip("this build of PyTorch has one layout")
+    monkeypatch.delenv(LAYOUT_VARIABLE, raising=False)
+    for noise in (0.9, 1.0, 1.1):
+        monkeypatch.setattr(
+            matrix, "_seconds", lambda product, rows, noise=noise: noise if "plain" in product.__qualname__ else 1.0
+        )
+        matrix._fastest.cache_clear()
+        assert Matrix(torch.randn(7, 9)).layouts == ("plain", "packed", "packed")
+        assert Matrix(torch.randn(7, 9), dtype=torch.bfloat16).layouts == ("packed",) * 3
+    matrix._fastest.cache_clear()
+
+
+def test_times_are_taken():
+    assert 0 < matrix._seconds(matrix._plain(torch.eye(3)), torch.eye(3)) < 10
+
+
+def test_the_environment_decides_if_it_says_so(monkeypatch):
+    monkeypatch.setenv(LAYOUT_VARIABLE, "plain")
+    assert Matrix(torch.eye(3)).layouts == ("plain",) * 3
+    monkeypatch.setenv(LAYOUT_VARIABLE, "sideways")
+    with pytest.raises(ValueError, match=r"layout: expected one of plain.* for torch.float32, received 'sideways'"):
+        Matrix(torch.eye(3))
+
+
+def test_a_build_without_packed_products(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    available_layouts.cache_clear()
+    assert available_layouts(torch.float32) == ("plain",)
+    available_layouts.cache_clear()
+
+
+def test_a_processor_without_packed_products(monkeypatch):
+    def refuse(weight):
+        raise RuntimeError("mkldnn_reorder_linear_weight: bf16 path needs the cpu support avx512bw")
+
+    monkeypatch.setattr(matrix, "_packed", refuse)
+    available_layouts.cache_clear()
+    assert available_layouts(torch.bfloat16) == ("plain",)
+    available_layouts.cache_clear()
