@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, convert, embed, score
+from elmo_tagger.cli import check, compare, convert, embed, plot, score
 
 
 class DataErrorGroup(TyperGroup):
@@ -44,6 +44,7 @@ app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
+app.command("plot")(plot.plot)
 app.command("compare", cls=compare.TwoLists)(compare.compare)
 
 
