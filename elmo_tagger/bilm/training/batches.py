@@ -55,7 +55,12 @@ class Encoder:
         self._tokens = corpus.tokens
         self._words = corpus.words
         self._max_characters = max_characters
-        self.number_of_word = vocabulary.numbers(corpus.words)
+        self._counts = corpus.counts
+        self._predicted = vocabulary.numbers(corpus.words)
+
+    def counts(self, words: int) -> Numbers:
+        """How often the text has each of the vocabulary's words, (words,)."""
+        return np.bincount(self._predicted, weights=self._counts, minlength=words).astype(np.int64)
 
     def batch(
         self, spans: tuple[Spans, Spans], steps: tuple[Numbers, Numbers], *, sizes: list[int], carried: bool
@@ -73,7 +78,7 @@ class Encoder:
             self._read(own, step, direction) for direction, (own, step) in enumerate(zip(spans, steps, strict=True))
         ]
         words, rows = np.unique(np.stack([read for read, _ in pairs]), return_inverse=True)
-        predicted = self.number_of_word[np.stack([target for _, target in pairs])]
+        predicted = self._predicted[np.stack([target for _, target in pairs])]
         characters = encode_words([self._words[word] for word in words], max_characters=self._max_characters)
         return LmBatch(
             character_ids=torch.from_numpy(characters),

@@ -70,8 +70,8 @@ class LaneBatches:
             )
         self._epoch: tuple[int, tuple[_Row, _Row]] | None = None
 
-    def __len__(self) -> int:
-        """Batches of an epoch."""
+    def count(self, epoch: int) -> int:
+        """Batches of an epoch, the same for all."""
         return -(-self.steps_of_lane // self._options.steps)
 
     @property
@@ -92,10 +92,11 @@ class LaneBatches:
         )
 
     def _rows(self, epoch: int) -> tuple[_Row, _Row]:
-        if self._epoch is None or self._epoch[0] != epoch:
+        kept = self._epoch
+        if kept is None or kept[0] != epoch:
             forward = self._row(epoch, 0)
-            self._epoch = epoch, (forward, self._row(epoch, 1) if self._options.shuffle else forward)
-        return self._epoch[1]
+            self._epoch = kept = epoch, (forward, self._row(epoch, 1) if self._options.shuffle else forward)
+        return kept[1]
 
     def _row(self, epoch: int, direction: int) -> _Row:
         if not self._options.shuffle:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elmo_tagger.bilm import trained_state
 from elmo_tagger.bilm.lstm import State, initial_state
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
@@ -15,6 +18,8 @@ from elmo_tagger.bilm.training.softmax import LmSoftmax
 
 # Words of a stretch outside of training, where nothing is kept for gradients: bounds the memory of long sentences.
 _WORDS_AT_ONCE = 2**14
+# What an embedder describes besides (see `trained_state`).
+_NOT_HERE = ("options_file", "weight_file", "static_dim", "layer_norm")
 
 
 class BilmLanguageModel(nn.Module):
@@ -61,6 +66,24 @@ class BilmLanguageModel(nn.Module):
         vectors = self.bilm.embed_words(batch.character_ids)
         with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             return self._losses(batch, vectors)
+
+    def get_extra_state(self) -> Tensor:
+        """What lets the biLM be taken from the weights alone; see `trained_state`."""
+        description = {"options": self.bilm.options.to_dict(), "layers": "language model"}
+        return trained_state.encode({**dict.fromkeys(_NOT_HERE), **description})
+
+    def set_extra_state(self, state: Any) -> None:
+        """Refuses weights of a biLM of another shape.
+
+        Raises:
+            RuntimeError: The options differ.
+        """
+        description = trained_state.decode(state)
+        if description is not None and description["options"] != self.bilm.options.to_dict():
+            raise RuntimeError(
+                f"the weights hold a biLM with the options {description['options']}, "
+                f"but the model was built with {self.bilm.options.to_dict()}"
+            )
 
     def _losses(self, batch: LmBatch, vectors: Tensor) -> tuple[Tensor, Tensor]:
         states = self._states(batch, like=vectors)

@@ -43,12 +43,13 @@ class LogUniformSampler:
         uniform = torch.rand(self.draws, dtype=torch.float64)
         # the inverse of the distribution function log(k + 1) / log(V + 1)
         words = torch.exp(uniform * math.log(self.size + 1.0)).long() - 1
-        return torch.unique(words.clamp(max=self.size - 1))
+        distinct: Tensor = torch.unique(words.clamp(max=self.size - 1))
+        return distinct
 
     def _probabilities(self, draws: int) -> Tensor:
         if self.complete:
             return torch.ones(self.size)
-        return torch.expm1(draws * self._log_absent).neg()
+        return torch.expm1(draws * self._log_absent).abs()
 
     def _draws_for(self, samples: int) -> int:
         """The fewest draws by which `samples` distinct words are expected."""

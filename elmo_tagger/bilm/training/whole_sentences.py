@@ -19,10 +19,11 @@ class SentenceOptions:
     Attributes:
         words: Words to predict in a batch at most, for each direction (a longer sentence has a batch for itself).
         longest: Longer sentences are cut, each piece being a sentence of its own; None to keep them whole.
-        shuffle: Whether batches come in another order in every epoch.
+        shuffle: Whether batches come in another order in every epoch, as to train.
         seed: Of these orders.
         process: This process among several, from 0.
-        processes: Their number; each has batches of its own, all of them equally many.
+        processes: Their number; each has batches of its own, all of them equally many: to train, the last ones may be
+            left out; otherwise some processes get an empty one.
 
     Raises:
         ValueError: A number is not positive.
@@ -61,9 +62,9 @@ class SentenceBatches:
         self._spans = spans if options.longest is None else spans.cut(options.longest)
         self._plan: tuple[int, list[Numbers]] | None = None
 
-    def __len__(self) -> int:
+    def count(self, epoch: int) -> int:
         """Batches of an epoch; shuffling changes it a little from one to the next."""
-        return len(self._batches(self._plan[0] if self._plan else 0))
+        return len(self._batches(epoch))
 
     @property
     def words(self) -> int:
@@ -85,13 +86,17 @@ class SentenceBatches:
     def _batches(self, epoch: int) -> list[Numbers]:
         if not self._options.shuffle:
             epoch = 0
-        if self._plan is None or self._plan[0] != epoch:
-            self._plan = epoch, self._own(self._cut(epoch))
-        return self._plan[1]
+        plan = self._plan
+        if plan is None or plan[0] != epoch:
+            # kept in a variable too: another thread may ask for another epoch
+            self._plan = plan = epoch, self._own(self._cut(epoch))
+        return plan[1]
 
     def _own(self, batches: list[Numbers]) -> list[Numbers]:
-        """This process's share, filled up so that all have equally many."""
+        """This process's share, as large as the others'."""
         process, processes = self._options.process, self._options.processes
+        if self._options.shuffle and len(batches) >= processes:
+            return batches[process : len(batches) - len(batches) % processes : processes]
         own = batches[process::processes]
         missing = -(-len(batches) // processes) - len(own)
         return own + [np.empty(0, dtype=np.int64)] * missing
