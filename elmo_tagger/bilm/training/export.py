@@ -31,14 +31,15 @@ def export(run: str | Path, directory: str | Path, *, dtype: str = "float32") ->
         ValueError: Other sources' errors; another dtype, or values that it cannot hold.
         OSError: A file cannot be read or written.
     """
-    _load(Path(run)).save(directory, dtype=dtype)
+    _load(str(run)).save(directory, dtype=dtype)
     return Path(directory) / WEIGHTS_NAME
 
 
-def _load(run: Path) -> Bilm:
-    checkpoint = _last_checkpoint(run) if run.is_dir() and trained_state.weights_in(run) is None else None
+def _load(run: str) -> Bilm:
+    path = Path(run)
+    checkpoint = _last_checkpoint(path) if path.is_dir() and trained_state.weights_in(path) is None else None
     if checkpoint is None:
-        return load_bilm(str(run))
+        return load_bilm(run)
     found = trained_state.read(checkpoint, source=str(checkpoint))
     if len(found) != 1:
         raise TrainedStateError(f"{checkpoint}: expected a model with one biLM, this one has {len(found)}")
