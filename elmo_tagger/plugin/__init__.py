@@ -1,8 +1,12 @@
 """The AllenNLP coat: one file per registered thing. Importing it registers them all."""
 
-from elmo_tagger.plugin import compat, plain_errors
+from elmo_tagger.plugin import compat, lm_checkpoint, plain_errors
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
+from elmo_tagger.plugin.lm_loader import LmStreamLoader
+from elmo_tagger.plugin.lm_model import ElmoBilm
+from elmo_tagger.plugin.lm_reader import LmTextReader
+from elmo_tagger.plugin.lm_vocabulary import LmWords
 from elmo_tagger.plugin.metric import EntityF1
 from elmo_tagger.plugin.model import ElmoBilstmCrf
 from elmo_tagger.plugin.predictor import EntitiesPredictor
@@ -10,12 +14,17 @@ from elmo_tagger.plugin.reader import ConllColumnsReader
 
 __all__ = [
     "ConllColumnsReader",
+    "ElmoBilm",
     "ElmoBilstmCrf",
     "ElmoHdf5Embedder",
     "ElmoHdf5Indexer",
     "EntitiesPredictor",
     "EntityF1",
+    "LmStreamLoader",
+    "LmTextReader",
+    "LmWords",
     "compat",
+    "lm_checkpoint",
     "plain_errors",
 ]
 
