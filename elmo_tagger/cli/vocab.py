@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from elmo_tagger.bilm.training.word_counts import WordCounts
 
 _SIZES = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
-_LITTLE = 1 << 24  # bytes that are read sooner than a process has started
+_LITTLE = 1 << 22  # bytes that are read sooner than a process has started
 
 
 def vocab(

@@ -53,7 +53,7 @@ class LmTextReader(DatasetReader):
             bar.update(done - bar.n)
 
         # little text is done sooner than a process has started
-        workers = self._workers if size > 1 << 24 else 0
+        workers = self._workers if size > 1 << 22 else 0
         try:
             corpus = prepared(files, self._prepared_dir, workers=workers, report=report)
             spans = corpus.sentences(part, hold_out)
