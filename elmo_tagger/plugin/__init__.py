@@ -8,6 +8,7 @@ from elmo_tagger.plugin.lm_model import ElmoBilm
 from elmo_tagger.plugin.lm_reader import LmTextReader
 from elmo_tagger.plugin.lm_vocabulary import LmWords
 from elmo_tagger.plugin.metric import EntityF1
+from elmo_tagger.plugin.mix_callback import ElmoMixCallback
 from elmo_tagger.plugin.model import ElmoBilstmCrf
 from elmo_tagger.plugin.predictor import EntitiesPredictor
 from elmo_tagger.plugin.reader import ConllColumnsReader
@@ -18,6 +19,7 @@ __all__ = [
     "ElmoBilstmCrf",
     "ElmoHdf5Embedder",
     "ElmoHdf5Indexer",
+    "ElmoMixCallback",
     "EntitiesPredictor",
     "EntityF1",
     "LmStreamLoader",
