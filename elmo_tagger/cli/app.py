@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, convert, embed, export_bilm, plot, score, vocab
+from elmo_tagger.cli import check, compare, convert, embed, export_bilm, neighbours, plot, score, vocab
 
 
 class DataErrorGroup(TyperGroup):
@@ -45,6 +45,7 @@ app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("plot")(plot.plot)
+app.command("neighbours")(neighbours.neighbours)
 app.command("vocab")(vocab.vocab)
 app.command("export-bilm")(export_bilm.export_bilm)
 app.command("compare", cls=compare.TwoLists)(compare.compare)
