@@ -37,7 +37,7 @@ class TrainedState:
 
     Attributes:
         description: As the embedder described itself: `options` of the biLM, `options_file` and `weight_file` as its
-            config gave them, `static_dim`, `layers` (the mode) and `layer_norm` of the mix.
+            config gave them, `static` (width by namespace), `layers` (the mode) and `layer_norm` of the mix.
         tensors: The embedder's part of the state dict.
         source: Where it comes from, for messages.
     """
@@ -110,7 +110,9 @@ def read(path: Path, *, source: str) -> list[TrainedState]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
         reason = str(error).splitlines()[0]
         raise TrainedStateError(f"{source}: expected weights as PyTorch stores tensors: {reason}") from error
     found = []
@@ -129,22 +131,30 @@ def weights_in(directory: str | Path) -> Path | None:
     return next((each for each in paths if each.is_file()), None)
 
 
-def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> TrainedState | None:
-    """The trained state of the embedder with these arguments in a directory, or None.
+def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> list[TrainedState]:
+    """The trained states that the embedder with these arguments may have in a directory; none if nothing was trained.
 
-    If the directory's weights hold one embedder it is that one, whatever the files are called now; of several, the one
+    If the directory's weights hold one embedder it is that one, whatever the files are called now; of several, those
     whose files are named alike.
 
     Args:
         serialization_dir: The directory in which AllenNLP builds the model; None outside of training and loading.
         options_file: As in the config.
         weight_file: As in the config.
+
+    Raises:
+        TrainedStateError: The weights of an archive are damaged. (Those of an interrupted training are passed over.)
     """
     path = weights_in(serialization_dir) if serialization_dir is not None else None
     if path is None:
-        return None
-    found = read(path, source="the archive")
+        return []
+    try:
+        found = read(path, source=str(path))
+    except TrainedStateError:
+        if path.name == WEIGHTS_NAMES[0]:
+            raise
+        return []
     if len(found) > 1:
         wanted = (options_file, weight_file)
         found = [s for s in found if (s.description["options_file"], s.description["weight_file"]) == wanted]
-    return found[0] if found else None
+    return found

@@ -21,6 +21,10 @@ from elmo_tagger.plugin.static_embedding import StaticEmbedding
 
 logger = logging.getLogger(__name__)
 
+ORIGINAL = (
+    "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway"
+)
+"""The ELMo paper's model, AllenNLP's default."""
 LAYER_MODES = ("mix", "average", "top", "concat")
 
 
@@ -89,12 +93,12 @@ class ElmoHdf5Embedder(TokenEmbedder):
     unless `stateful`.
 
     Args:
-        options_file: The biLM's `options.json`: path or URL.
-        weight_file: Its `.hdf5` weights: path or URL.
+        options_file: The biLM's `options.json`: path or URL; by default the ELMo paper's, as in AllenNLP.
+        weight_file: Its `.hdf5` weights: likewise.
         do_layer_norm: As `mix.layer_norm: "batch"`.
         dropout: On the mixed layers.
         requires_grad: Whether training changes the biLM.
-        projection_dim: Project to this width.
+        projection_dim: Project to this width; 0 as if left out.
         vocab_to_cache: Accepted for old configs. Each word of a batch passes the character CNN once anyhow.
         scalar_mix_parameters: As `mix: {initial: [..], trainable: false}`.
         layers: * `"mix"`, `"average"`, `"top"`, `"concat"` or a layer's number, 0 being the character CNN.
@@ -111,8 +115,8 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     def __init__(
         self,
-        options_file: Optional[str] = None,
-        weight_file: Optional[str] = None,
+        options_file: str = f"{ORIGINAL}_options.json",
+        weight_file: str = f"{ORIGINAL}_weights.hdf5",
         do_layer_norm: bool = False,
         dropout: float = 0.5,
         requires_grad: bool = False,
@@ -144,7 +148,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         self._layers = self._chosen(layers)
         self._mode = layers
 
-        # AllenNLP's name, so that regularisers and optimizer groups written for it match.
+        # AllenNLP's name: regularisers and optimizer groups written for `scalar_mix_0` or `scalar_parameters` match.
         self.scalar_mix_0: Optional[ScalarMix] = None
         mix = self._mix_options(mix, do_layer_norm, scalar_mix_parameters)
         if layers == "mix":
@@ -158,8 +162,8 @@ class ElmoHdf5Embedder(TokenEmbedder):
         self._output_dim = projection_dim or width
         self.static: Optional[StaticEmbedding] = None
         if static is not None:
-            dim = trained.description["static_dim"] if trained else None
-            self.static = static.construct(vocab=vocab, dim=dim)
+            dims = {name: dim for state in trained for name, dim in (state.description.get("static") or {}).items()}
+            self.static = static.construct(vocab=vocab, trained_dims=dims)
             self._output_dim += self.static.dim
 
     def get_output_dim(self) -> int:
@@ -169,21 +173,21 @@ class ElmoHdf5Embedder(TokenEmbedder):
     def forward(
         self,
         elmo_tokens: torch.Tensor,
-        static_ids: Optional[torch.Tensor] = None,
         word_inputs: Optional[torch.Tensor] = None,
+        static_ids: Optional[torch.Tensor] = None,
     ) -> torch.Tensor:
         """Embeds sentences.
 
         Args:
             elmo_tokens: (B, T, C) character ids, 0 where there is no token; further axes may precede T.
-            static_ids: (B, T) word ids, if there are static vectors.
             word_inputs: Ignored, see `vocab_to_cache`.
+            static_ids: (B, T) word ids, if there are static vectors.
 
         Returns:
             (B, T, D).
         """
         self._check(elmo_tokens, static_ids)
-        characters = elmo_tokens.reshape(-1, *elmo_tokens.shape[-2:])
+        characters = elmo_tokens.flatten(0, -3)
         # Only AllenNLP's layer norm sees the boundaries, which count in its mean and variance.
         with_boundaries = self.scalar_mix_0 is not None and self.scalar_mix_0.layer_norm == "batch"
         output = self._embed(characters, with_boundaries)
@@ -191,7 +195,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         if with_boundaries:
             present = (characters != 0).any(-1)
             vectors = vectors[:, 1:-1] * present.unsqueeze(-1)
-        vectors = self._dropout(vectors.reshape(*elmo_tokens.shape[:-1], -1))
+        vectors = self._dropout(vectors.reshape(*elmo_tokens.shape[:-1], vectors.shape[-1]))
         if self._projection is not None:
             vectors = self._projection(vectors)
         if self.static is not None:
@@ -210,7 +214,9 @@ class ElmoHdf5Embedder(TokenEmbedder):
             )
         if self._cache is not None:
             return self._cache(characters)
-        with torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
+        # The biLM has a precision of its own; under autocast its parts would disagree about theirs.
+        quiet = torch.autocast(characters.device.type, enabled=False)
+        with quiet, torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
             return self.bilm(characters, layers=self._layers, keep_boundaries=with_boundaries)
 
     def mix_weights(self) -> Dict[str, float]:
@@ -229,7 +235,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
             {
                 **self._files,
                 "options": self.bilm.options.to_dict(),
-                "static_dim": self.static.dim if self.static is not None else None,
+                "static": {self.static.namespace: self.static.dim} if self.static is not None else {},
                 "layers": self._mode,
                 "layer_norm": self.scalar_mix_0.layer_norm if self.scalar_mix_0 is not None else None,
             }
@@ -251,20 +257,19 @@ class ElmoHdf5Embedder(TokenEmbedder):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _build_bilm(
-        self, trained: Optional[trained_state.TrainedState], stateful: bool, max_tokens_per_pass: Optional[int]
+        self, trained: List[trained_state.TrainedState], stateful: bool, max_tokens_per_pass: Optional[int]
     ) -> Bilm:
         bounds = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass}
-        if trained is not None:
-            return trained.bilm(**bounds)
-        for name, file in self._files.items():
-            if file is None:
-                raise ConfigurationError(f"elmo_hdf5: {name} is missing: expected a path or URL")
+        if max_tokens_per_pass is not None and max_tokens_per_pass < 1:
+            raise ConfigurationError(f"max_tokens_per_pass: expected a positive number, received {max_tokens_per_pass}")
+        if trained:
+            return trained[0].bilm(**bounds)
         return Bilm.load(cached_path(self._files["options_file"]), cached_path(self._files["weight_file"]), **bounds)
 
     def _chosen(self, layers: Union[int, str]) -> List[int]:
         """The numbers of the layers that a mode needs."""
         every = list(range(self.bilm.num_layers))
-        if isinstance(layers, int) and layers in every:
+        if isinstance(layers, int) and not isinstance(layers, bool) and layers in every:
             return [layers]
         if layers == "top":
             return every[-1:]

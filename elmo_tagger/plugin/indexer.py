@@ -12,6 +12,8 @@ from elmo_tagger.bilm.characters import encode_words
 
 PADDING = 0
 """Character ids and word ids where there is no token; every character of a token is above 0."""
+OUT_OF_VOCABULARY = 1
+"""AllenNLP's id of words that the vocabulary lacks."""
 
 
 @TokenIndexer.register("elmo_hdf5")
@@ -46,7 +48,9 @@ class ElmoHdf5Indexer(TokenIndexer):
         indexed: Dict[str, Any] = {"elmo_tokens": encode_words(words, max_characters=self._characters)}
         if self._static_namespace is not None:
             namespace = self._static_namespace
-            indexed["static_ids"] = [vocabulary.get_token_index(word, namespace) for word in words]
+            ids = (vocabulary.get_token_index(word, namespace) for word in words)
+            # A word that is spelt like the vocabulary's padding is a word all the same.
+            indexed["static_ids"] = [OUT_OF_VOCABULARY if index == PADDING else index for index in ids]
         return indexed
 
     def as_padded_tensor_dict(

@@ -55,7 +55,7 @@ class ElmoBilm(Model):
         serialization_dir: Optional[str] = None,
     ) -> None:
         super().__init__(vocab, regularizer, serialization_dir)
-        trained = trained_state.find(serialization_dir, options_file, weight_file)
+        trained = next(iter(trained_state.find(serialization_dir, options_file, weight_file)), None)
         shape = _options(options, options_file, trained)
         words = len(predicted_words(vocab))
         try:

@@ -1,5 +1,6 @@
 """`elmo_bilstm_crf`: embedder -> dropout -> encoder -> optional feed-forward -> CRF."""
 
+import math
 from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
 import numpy
@@ -15,6 +16,7 @@ from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import mix_metrics
 from elmo_tagger.plugin.metric import EntityF1
+from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.class_weights import STRATEGIES
 from elmo_tagger.tagging.crf import ConditionalRandomField
 from elmo_tagger.tagging.posteriors import Reading
@@ -174,7 +176,7 @@ class ElmoBilstmCrf(Model):
         Returns:
             For each sentence `tokens`, `tags`, `entities` (`type`, `start` and `end` in tokens, end exclusive, and
             `confidence`: the posterior probability), `gold_tags` if they are known, and, for a `top_k` over 1, `n_best`
-            (`tags` and `probability` of each).
+            (`tags`, `probability` and `log_probability`, in nats, of each).
         """
         emissions, mask = output_dict.pop("emissions"), output_dict.pop("mask")
         decoded = output_dict.pop("decoded").masked_fill(~mask, PADDING).cpu().numpy()
@@ -205,7 +207,13 @@ class ElmoBilstmCrf(Model):
         if ignore_o and OUTSIDE in self.tags:
             outside = tags == self.tags.index(OUTSIDE)
             wanted = torch.nn.functional.one_hot(tags, len(self.tags)).bool() | outside.unsqueeze(-1)
-        loss = -self.crf.log_likelihood(emissions, wanted, mask)
+        try:
+            loss = -self.crf.log_likelihood(emissions, wanted, mask)
+        except CrfInputError as error:
+            hint = (
+                f"are the reader's tags (coding_scheme) in the model's scheme (label_encoding {self.label_encoding})?"
+            )
+            raise CrfInputError(f"{error}; {hint}") from None
         return loss.mean() if self.loss_reduction == "mean" else loss.sum()
 
     def _names(self, ids: numpy.ndarray) -> List[List[str]]:
@@ -227,15 +235,14 @@ class ElmoBilstmCrf(Model):
 
     def _n_best(self, emissions: torch.Tensor, mask: torch.Tensor) -> List[List[JsonDict]]:
         paths, log_probabilities = self.crf.decode_n_best(emissions, mask, self.top_k)
-        probabilities = log_probabilities.exp().tolist()
         return [
             [
-                {"tags": tags, "probability": round(probability, DIGITS)}
-                for tags, probability in zip(self._names(rows), shares, strict=True)
-                if probability > 0.0
+                {"tags": tags, "probability": round(math.exp(score), DIGITS), "log_probability": round(score, DIGITS)}
+                for tags, score in zip(self._names(rows), scores, strict=True)
+                if score > -math.inf  # fewer taggings exist than were asked for
             ]
-            for rows, shares in zip(
-                paths.masked_fill(~mask.unsqueeze(1), PADDING).cpu().numpy(), probabilities, strict=True
+            for rows, scores in zip(
+                paths.masked_fill(~mask.unsqueeze(1), PADDING).cpu().numpy(), log_probabilities.tolist(), strict=True
             )
         ]
 

@@ -1,7 +1,9 @@
 """Errors in data and configs reach users of the `allennlp` command as one line, without a traceback."""
 
 import logging
+import re
 import sys
+import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Optional, Tuple, Type
@@ -10,6 +12,7 @@ from allennlp.common.checks import ConfigurationError
 from torch.multiprocessing import ProcessRaisedException
 
 from elmo_tagger.bilm.options import OptionsError
+from elmo_tagger.bilm.trained_state import TrainedStateError
 from elmo_tagger.bilm.weights import WeightsError
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.schemes import TagSchemeError
@@ -22,6 +25,7 @@ PLAIN: Tuple[Type[Exception], ...] = (
     OptionsError,
     OSError,
     TagSchemeError,
+    TrainedStateError,
     WeightsError,
 )
 """Errors whose message says all that a user can use."""
@@ -59,9 +63,21 @@ def message_of(error: BaseException) -> Optional[str]:
     """The message of a plain error, also of one that ended a worker process; None for any other."""
     if isinstance(error, PLAIN):
         return str(error)
+    variable = re.search(r"RUNTIME ERROR: undefined external variable: (\S+)", str(error))
+    if variable is not None:
+        name = variable[1]
+        return f"the config takes a value from the environment variable {name}, which is not set: export {name}=..."
+    if isinstance(error, TypeError) and _raised_in(error, "from_params.py"):
+        return f"the config: {error}"
     if isinstance(error, ProcessRaisedException):
         # The worker's traceback as text; its last line is "module.Class: message".
         kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
         if kind in {f"{each.__module__}.{each.__name__}" for each in PLAIN}:
             return message
     return None
+
+
+def _raised_in(error: BaseException, file: str) -> bool:
+    """Whether a file of this name raised the error itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).name == file

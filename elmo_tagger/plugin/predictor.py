@@ -1,5 +1,6 @@
 """`entities`: from raw text, a sentence or tokens to entities with their places in the text."""
 
+import itertools
 import json
 import locale
 import sys
@@ -25,6 +26,22 @@ class Document(NamedTuple):
     text: str
     sentences: List[TokenizedSentence]
     extra: JsonDict
+
+
+class BadInput(dict):  # type: ignore[type-arg]
+    """A line that is no input; `problem` says why."""
+
+
+class _Refused(list):  # type: ignore[type-arg]
+    """Outputs, after the last of which comes an error."""
+
+    def __init__(self, outputs: List[JsonDict], problem: str) -> None:
+        super().__init__(outputs)
+        self._problem = problem
+
+    def __iter__(self) -> Iterator[JsonDict]:
+        yield from super().__iter__()
+        raise DataError(self._problem)
 
 
 @Predictor.register("entities")
@@ -64,16 +81,17 @@ class EntitiesPredictor(Predictor):
     def load_line(self, line: str) -> JsonDict:
         """One input.
 
-        Raises:
-            DataError: No JSON object, or not one of the inputs above.
+        What is no input is given back as `BadInput`, which prediction refuses when its turn comes: AllenNLP reads a
+        batch before it predicts any of it, and good inputs before a bad one are not to be lost.
         """
         self._inputs_read += 1
         try:
-            inputs = json.loads(line)
+            inputs = json.loads(line.removeprefix("\ufeff"))
             _check(inputs)
         except ValueError as error:
             problem = f"no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise DataError(f"input {self._inputs_read}: {problem}; received {_excerpt(line)}") from None
+            where = f"input {self._inputs_read} (lines that are blank not counted)"
+            return BadInput(problem=f"{where}: {problem}; received {_excerpt(line)}")
         return inputs
 
     def dump_line(self, outputs: JsonDict) -> str:
@@ -89,10 +107,18 @@ class EntitiesPredictor(Predictor):
 
     def predict_json(self, inputs: JsonDict) -> JsonDict:
         """The entities of one document."""
-        return self.predict_batch_json([inputs])[0]
+        (output,) = self.predict_batch_json([inputs])
+        return output
 
     def predict_batch_json(self, inputs: List[JsonDict]) -> List[JsonDict]:
-        """The entities of several documents; equal to `predict_json` of each."""
+        """The entities of several documents; equal to `predict_json` of each.
+
+        Raises:
+            DataError: An input is not one of those above. From the command line, what precedes it is predicted first.
+        """
+        good = list(itertools.takewhile(lambda each: not isinstance(each, BadInput), inputs))
+        if len(good) < len(inputs):
+            return _Refused(self.predict_batch_json(good) if good else [], inputs[len(good)]["problem"])
         documents = [self._read(each) for each in inputs]
         instances = [
             self._dataset_reader.text_to_instance(sentence.tokens)
@@ -146,6 +172,8 @@ class EntitiesPredictor(Predictor):
         """Puts the sentences' predictions together; token positions become those of the document."""
         output: Dict[str, Any] = {"text": document.text, "tokens": [], "tags": [], "sentences": [], "entities": []}
         for sentence, prediction in zip(document.sentences, predictions, strict=True):
+            if "entities" not in prediction:
+                raise DataError("the predictor `entities` needs an elmo_bilstm_crf model: -o '{\"model.type\": ...}'")
             first = len(output["tokens"])
             output["tokens"] += sentence.tokens
             output["tags"] += prediction["tags"]

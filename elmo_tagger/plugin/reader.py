@@ -19,6 +19,9 @@ from elmo_tagger.text.sentence import Sentence
 class ConllColumnsReader(DatasetReader):
     """Reads any column file with one token a line and sentences separated by blank lines.
 
+    Its sentences are shuffled anew every epoch unless the data loader says otherwise (`"shuffle": false` or a batch
+    sampler; AllenNLP's own readers are not, see `compat.shuffling`).
+
     Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a dict with `words`, `document`
     (index of the document in its file), `path` and `line` (of the first token).
 
@@ -35,6 +38,8 @@ class ConllColumnsReader(DatasetReader):
         label_namespace: Vocabulary namespace of the tags.
         max_instances: Read no more sentences than this.
     """
+
+    shuffles_by_default = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Optional
+from typing import Dict, Optional
 
 import torch
 from allennlp.common import FromParams
@@ -34,7 +34,7 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         lowercase_fallback: Whether a word that the file lacks takes the vector of its lower-case form.
         oov: `"zero"`, `"random"` or `"mean"`.
         dropout: On the vectors.
-        dim: Width, where no file tells; given by the embedder when it builds a trained model.
+        trained_dims: Widths by namespace, where no file tells; given by the embedder when it builds a trained model.
     """
 
     def __init__(
@@ -46,12 +46,17 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         lowercase_fallback: bool = True,
         oov: str = "zero",
         dropout: float = 0.0,
-        dim: Optional[int] = None,
+        trained_dims: Optional[Dict[str, int]] = None,
     ) -> None:
         super().__init__()
         self._namespace = namespace
         self._reading = {"lowercase_fallback": lowercase_fallback, "oov": oov}
         size = vocab.get_vocab_size(namespace)
+        if vocab.get_index_to_token_vocabulary(namespace).get(0) != vocab._padding_token:
+            raise ConfigurationError(
+                f"static: namespace {namespace!r} has no padding in the vocabulary (AllenNLP keeps such names for tags "
+                'and labels): expected another name, such as "static_words"'
+            )
         if size <= SPECIAL:
             raise ConfigurationError(
                 f"the vocabulary has no words in namespace {namespace!r}: give the elmo_hdf5 indexer "
@@ -59,12 +64,17 @@ class StaticEmbedding(torch.nn.Module, FromParams):
             )
         if pretrained_file is not None:
             rows = self._read(vocab, pretrained_file, first=0)
-        elif dim is not None:
-            rows = torch.zeros(size, dim)
+        elif trained_dims and namespace in trained_dims:
+            rows = torch.zeros(size, trained_dims[namespace])
         else:
             raise ConfigurationError("static: pretrained_file is missing")
         self.weight = torch.nn.Parameter(rows, requires_grad=trainable)
         self.dropout = torch.nn.Dropout(dropout)
+
+    @property
+    def namespace(self) -> str:
+        """Of its words."""
+        return self._namespace
 
     @property
     def dim(self) -> int:
@@ -87,14 +97,15 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         Args:
             extended_vocab: The vocabulary now.
             vocab_namespace: Ignored: the namespace is known.
-            extension_pretrained_file: Vectors of the new words; without it their rows are 0.
+            extension_pretrained_file: Vectors of the new words; without it they get the row of what is out
+                of vocabulary.
             model_path: Ignored.
         """
         missing = extended_vocab.get_vocab_size(self._namespace) - len(self.weight)
         if missing <= 0:
             return
         if extension_pretrained_file is None:
-            rows = self.weight.new_zeros(missing, self.dim)
+            rows = self.weight.detach()[1:2].expand(missing, -1)
         else:
             rows = self._read(extended_vocab, extension_pretrained_file, first=len(self.weight)).to(self.weight)
         self.weight = torch.nn.Parameter(torch.cat([self.weight.detach(), rows]), self.weight.requires_grad)

@@ -42,7 +42,7 @@ def bilm() -> Bilm:
 
 def trained(directory: Path, bilm: Bilm, mix: ScalarMix | None) -> Path:
     """The weights of a model with an embedder, as a training run leaves them."""
-    description = {"options": bilm.options.to_dict(), "options_file": "gone", "weight_file": "gone", "static_dim": None}
+    description = {"options": bilm.options.to_dict(), "options_file": "gone", "weight_file": "gone", "static": {}}
     description.update(layers="top" if mix is None else "mix", layer_norm=mix.layer_norm if mix else None)
     state = {f"e.bilm.{name}": value for name, value in bilm.state_dict().items()}
     if mix is not None:
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_utf_8(text: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected --weights (a biLM) or --mix (a trained tagger)"),
+        ([], "error: expected --weights (a biLM) or --mix (a trained tagger)"),
         (["--weights", "nowhere"], "error: nowhere: no such file or directory: expected a directory with options.json"),
         (["--weights", BILM, "--layers", "9"], "error: layers: expected one of all, average, top, concat or a number"),
         (["--weights", BILM, "--pool", "sum"], "error: pooling: expected one of mean, max, first-last, received 'sum'"),

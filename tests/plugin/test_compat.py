@@ -1,6 +1,7 @@
 """What current torch broke in AllenNLP, and `--recover`. Each test fails without its mend."""
 
 import io
+import random
 import tarfile
 from pathlib import Path
 from typing import Any, ClassVar, Optional
@@ -10,11 +11,16 @@ import pytest
 import torch
 from allennlp.commands.train import train_model
 from allennlp.common import Params
+from allennlp.common.checks import ConfigurationError
+from allennlp.data import DataLoader, DatasetReader, Vocabulary
+from allennlp.models.archival import load_archive
 from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.optimizers import Optimizer
 
+from elmo_tagger.bilm import trained_state
+from elmo_tagger.text.files import DataError
 from tests.plugin.conftest import tagger_config
 
 
@@ -117,15 +123,69 @@ def test_a_torn_checkpoint_is_removed_and_the_one_before_is_used(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_state_e1_b0.th", "training_state_e1_b0.th"]
 
 
-@pytest.mark.parametrize("path", ["../escaped", "../../escaped", "a/../../escaped"])
+@pytest.mark.parametrize("path", ["../escaped", "a/../../escaped", "/tmp/elmo_tagger_escaped"])
 def test_an_archive_cannot_write_outside_of_its_directory(path: str, tmp_path: Path) -> None:
-    archive = tmp_path / "model.tar.gz"
-    with tarfile.open(archive, "w:gz") as file:
-        info = tarfile.TarInfo(path)
-        info.size = 1
-        file.addfile(info, io.BytesIO(b"x"))
-    target = tmp_path / "in" / "side"
-    target.mkdir(parents=True)
-    with tarfile.open(archive) as file, pytest.raises(tarfile.FilterError, match="outside the destination"):
-        file.extractall(target)
-    assert list(tmp_path.rglob("escaped")) == []
+    info = tarfile.TarInfo(path)
+    info.size = 1
+    with pytest.raises(DataError, match=f"model.tar.gz: '{path}' is no file or directory within the archive"):
+        load_archive(_archive(tmp_path, info, b"x"))
+    assert not Path("/tmp/elmo_tagger_escaped").exists()
+
+
+def test_an_archive_cannot_link_to_a_file_of_the_machine(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("config.json")
+    info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+    with pytest.raises(DataError, match=r"'config\.json' is no file"):
+        load_archive(_archive(tmp_path, info, b""))
+
+
+def test_a_torn_archive_is_named(archive: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "model.tar.gz"
+    torn.write_bytes((archive / "model.tar.gz").read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"model\.tar\.gz: expected a complete archive"):
+        load_archive(torn)
+
+
+def _archive(directory: Path, info: tarfile.TarInfo, content: bytes) -> Path:
+    path = directory / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        file.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_torn_best_model_is_passed_over(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "best.th").write_bytes((archive / "best.th").read_bytes()[:3000])
+    assert trained_state.find(str(tmp_path), None, None) == []
+    (tmp_path / "weights.th").write_bytes((archive / "best.th").read_bytes()[:3000])
+    with pytest.raises(trained_state.TrainedStateError, match=r"weights\.th"):
+        trained_state.find(str(tmp_path), None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("patiance", "trainer: unknown key 'patiance'; did you mean 'patience'?"),
+        ("xyz", "expected one of .*num_epochs"),
+    ],
+)
+def test_a_typo_under_trainer_is_named(
+    key: str, message: str, bilm_files: dict[str, str], training_file: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        train_model(Params(tagger_config(bilm_files, training_file, **{key: 3})), str(tmp_path / "run"))
+
+
+def test_training_sentences_are_shuffled_unless_told_otherwise(training_file: str) -> None:
+    def orders(reader: str, **options: object) -> list[list[str]]:
+        config = {"type": "multiprocess", "batch_size": 1, **options}
+        source = DatasetReader.by_name(reader)()
+        loader = DataLoader.from_params(Params(config), reader=source, data_path=training_file)
+        loader.index_with(Vocabulary.from_instances(loader.iter_instances()))
+        random.seed(0)
+        return [[" ".join(batch["metadata"][0]["words"]) for batch in loader] for _ in range(2)]
+
+    first, second = orders("conll_columns")
+    assert first != second
+    assert sorted(first) == sorted(second)
+    first, second = orders("conll_columns", shuffle=False)
+    assert first == second

@@ -1,3 +1,4 @@
+import inspect
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from allennlp.data import Vocabulary
 from allennlp.data.token_indexers import ELMoTokenCharactersIndexer
 from allennlp.data.tokenizers import Token
 from allennlp.modules.elmo import batch_to_ids
-from allennlp.modules.token_embedders import TokenEmbedder
+from allennlp.modules.token_embedders import ElmoTokenEmbedder, TokenEmbedder
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder, mix_metrics
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
@@ -179,7 +181,7 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
         ({"mix": {"gama": 1.0}}, "gama"),
         ({"mix": {}, "layers": "top"}, "mix is given, but layers is 'top'"),
         ({"mix": {}, "do_layer_norm": True}, "expected only mix"),
-        ({"weight_file": None}, "weight_file is missing"),
+        ({"max_tokens_per_pass": 0}, "max_tokens_per_pass: expected a positive number, received 0"),
         ({"dropuot": 0.1}, "dropuot"),
     ],
 )
@@ -199,9 +201,84 @@ def test_a_trained_directory_needs_no_other_file(bilm_files: dict[str, str], tmp
         built.bilm.char_cnn.char_embed.add_(0.1)
     torch.save({f"a.b.{key}": value for key, value in built.state_dict().items()}, tmp_path / "weights.th")
     gone = {"options_file": "https://nowhere.invalid/o.json", "weight_file": "/nowhere/w.hdf5"}
-    again = embedder(**gone, serialization_dir=str(tmp_path))
+    again = embedder(**gone, requires_grad=True, serialization_dir=str(tmp_path))
     ids = batch_to_ids(SENTENCES)
     torch.testing.assert_close(again(ids), built(ids), atol=0, rtol=0)
+
+
+def test_the_default_files_are_allennlps() -> None:
+    defaults = [inspect.signature(kind.__init__).parameters for kind in (ElmoHdf5Embedder, ElmoTokenEmbedder)]
+    for name in ("options_file", "weight_file", "dropout", "do_layer_norm", "requires_grad"):
+        assert defaults[0][name].default == defaults[1][name].default
+
+
+def test_autocast_is_no_trouble(bilm_files: dict[str, str]) -> None:
+    ids = batch_to_ids(SENTENCES)
+    for requires_grad in (False, True):
+        built = embedder(**bilm_files, requires_grad=requires_grad)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            received = built(ids)
+            received.sum().backward()
+        torch.testing.assert_close(received, built(ids))
+
+
+def test_batches_without_tokens_have_no_vectors(bilm_files: dict[str, str]) -> None:
+    built = embedder(**bilm_files)
+    assert built(torch.zeros(2, 0, 50, dtype=torch.long)).shape == (2, 0, 12)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Numbers in the largest tensor that any operation makes."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.is_floating_point():
+            self.largest = max(self.largest, result.numel())
+        return result
+
+
+def test_memory_for_a_long_sentence_is_bounded(bilm_files: dict[str, str]) -> None:
+    """Beside the result itself, nothing grows with the sentence."""
+    bounded = embedder(**bilm_files, max_tokens_per_pass=64, layers="top")
+    largest = []
+    for length in (6_000, 12_000):
+        ids = batch_to_ids([[f"w{number}" for number in range(length)]])
+        with LargestTensor() as watch:
+            received = bounded(ids)
+        largest.append(watch.largest)
+        result = 12 * (length + 2)
+        assert watch.largest <= max(largest[0], 2 * result)
+    free = embedder(**bilm_files, layers="top")
+    with LargestTensor() as watch:
+        expected = free(ids)
+    assert watch.largest > 2 * largest[1]
+    torch.testing.assert_close(received, expected, atol=1e-5, rtol=0)
+
+
+def test_embedders_with_the_same_files_are_told_apart(bilm_files: dict[str, str], tmp_path: Path) -> None:
+    from tests.plugin.test_static_embedding import vocabulary
+
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("Oslo 1 2 3\n")
+    static = {"namespace": "static_words", "pretrained_file": str(vectors)}
+
+    def both(**options: object) -> torch.nn.ModuleDict:
+        plain = {"type": "elmo_hdf5", **bilm_files, **options}
+        return torch.nn.ModuleDict(
+            {
+                "a": TokenEmbedder.from_params(Params({**plain})),
+                "b": TokenEmbedder.from_params(Params({**plain, "static": dict(static)}), vocab=vocabulary()),
+            }
+        )
+
+    trained = both()
+    torch.save(trained.state_dict(), tmp_path / "weights.th")
+    del static["pretrained_file"]
+    again = both(serialization_dir=str(tmp_path))
+    again.load_state_dict(trained.state_dict())
+    assert again["b"].static.dim == 3
 
 
 def test_weights_of_another_bilm_are_refused(bilm_files: dict[str, str], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -125,15 +126,23 @@ def test_top_k_gives_taggings_with_probabilities(archive: Path) -> None:
     for (first, last), taggings in zip(output["sentences"], output["n_best"], strict=True):
         assert taggings[0]["tags"] == output["tags"][first:last]
         probabilities = [t["probability"] for t in taggings]
+        assert [math.exp(t["log_probability"]) for t in taggings] == pytest.approx(probabilities, abs=1e-5)
         assert probabilities == sorted(probabilities, reverse=True)
         assert sum(probabilities) <= 1.0
+
+
+def test_taggings_of_long_sentences_are_told_however_improbable(archive: Path) -> None:
+    several = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 2}))
+    output = several.predict_json({"tokens": ["Oslo", "x", "Emma"] * 700})
+    assert len(output["n_best"][0]) == 2
+    assert output["n_best"][0][0]["log_probability"] < -103
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("Emma flew.", r"input 2: no JSON \(Expecting value.*received 'Emma flew.'"),
-        ('["a"]', 'input 2: list, expected {"text": "..."}'),
+        ("Emma flew.", r"input 2 .*: no JSON \(Expecting value.*received 'Emma flew.'"),
+        ('["a"]', 'input 2 .*: list, expected {"text": "..."}'),
         ('{"txt": "a"}', "none of these keys given"),
         ('{"text": "a", "tokens": []}', "text and tokens given"),
         ('{"text": 3}', "text is no string"),
@@ -145,7 +154,17 @@ def test_bad_inputs_are_named(predictor: EntitiesPredictor, line: str, message: 
     fresh = EntitiesPredictor(predictor._model, predictor._dataset_reader)
     fresh.load_line('{"text": "fine"}')
     with pytest.raises(DataError, match=message):
-        fresh.load_line(line)
+        fresh.predict_json(fresh.load_line(line))
+
+
+def test_what_precedes_a_bad_input_is_predicted(predictor: EntitiesPredictor) -> None:
+    batch = [
+        predictor.load_line(line) for line in ('\ufeff{"text": "Oslo"}', '{"text": "They"}', "Oslo", '{"text": ""}')
+    ]
+    outputs = iter(predictor.predict_batch_json(batch))
+    assert [next(outputs)["text"], next(outputs)["text"]] == ["Oslo", "They"]
+    with pytest.raises(DataError, match="no JSON"):
+        next(outputs)
 
 
 def test_another_language_is_checked(predictor: EntitiesPredictor) -> None:

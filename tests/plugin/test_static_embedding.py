@@ -9,6 +9,7 @@ from allennlp.data import Vocabulary
 from allennlp.data.fields import TextField
 from allennlp.data.tokenizers import Token
 from allennlp.modules.token_embedders import TokenEmbedder
+from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
@@ -107,11 +108,28 @@ def test_new_words_of_an_extended_vocabulary_get_rows(bilm_files: dict[str, str]
     torch.testing.assert_close(built.static.weight.detach(), torch.cat([before, torch.tensor([[7.0, 8], [0, 0]])]))
 
 
+def test_a_word_spelt_like_padding_is_a_word(bilm_files: dict[str, str], vectors: str) -> None:
+    vocab = vocabulary()
+    built = embedder(bilm_files, vocab, pretrained_file=vectors)
+    batch = tensors(["Oslo", "@@PADDING@@", "river"], vocab)
+    assert get_text_field_mask({"elmo": batch}).tolist() == [[True] * 3]
+    assert built(**batch)[0, 1].any()
+
+
+def test_new_words_without_a_file_are_out_of_vocabulary(bilm_files: dict[str, str], vectors: str) -> None:
+    vocab = vocabulary()
+    built = embedder(bilm_files, vocab, pretrained_file=vectors, oov="mean")
+    vocab.add_token_to_namespace("neither", "static_words")
+    built.static.extend_vocab(vocab)
+    torch.testing.assert_close(built.static.weight[-1].detach(), torch.tensor([3.0, 4.0]))
+
+
 @pytest.mark.parametrize(
     ("static", "message"),
     [
         ({}, "static: pretrained_file is missing"),
         ({"namespace": "elsewhere", "pretrained_file": "x"}, "no words in namespace 'elsewhere'.*static_namespace"),
+        ({"namespace": "word_tags", "pretrained_file": "x"}, "namespace 'word_tags' has no padding"),
         ({"pretrainedfile": "x"}, "pretrainedfile"),
     ],
 )

@@ -19,7 +19,7 @@ from elmo_tagger.bilm.training.softmax import LmSoftmax
 # Words of a stretch outside of training, where nothing is kept for gradients: bounds the memory of long sentences.
 _WORDS_AT_ONCE = 2**14
 # What an embedder describes besides (see `trained_state`).
-_NOT_HERE = ("options_file", "weight_file", "static_dim", "layer_norm")
+_NOT_HERE = ("options_file", "weight_file", "static", "layer_norm")
 
 
 class BilmLanguageModel(nn.Module):

@@ -5,12 +5,15 @@ What has to happen before AllenNLP is imported is in `elmo_tagger.startup`.
 
 from elmo_tagger.plugin.compat import schedulers
 from elmo_tagger.plugin.compat.archives import extract_archives_safely
-from elmo_tagger.plugin.compat.distributed import evaluate_on_every_process
+from elmo_tagger.plugin.compat.distributed import evaluate_on_every_process, validate_every_sentence
 from elmo_tagger.plugin.compat.recovery import (
     allow_scheduler_states,
     keep_random_states_in_checkpoints,
     skip_torn_checkpoints,
+    write_best_weights_whole,
 )
+from elmo_tagger.plugin.compat.shuffling import shuffle_by_default
+from elmo_tagger.plugin.compat.trainer_keys import refuse_unknown_trainer_keys
 
 __all__ = ["schedulers"]
 
@@ -18,4 +21,8 @@ allow_scheduler_states()
 evaluate_on_every_process()
 extract_archives_safely()
 keep_random_states_in_checkpoints()
+refuse_unknown_trainer_keys()
+shuffle_by_default()
 skip_torn_checkpoints()
+validate_every_sentence()
+write_best_weights_whole()

@@ -122,3 +122,18 @@ def skip_torn_checkpoints() -> None:
 def _torn_files(checkpointer: Checkpointer, checkpoint: Tuple[int, int]) -> List[str]:
     files = [checkpointer._model_state_path(*checkpoint), checkpointer._training_state_path(*checkpoint)]
     return [file for file in files if not (Path(file).is_file() and zipfile.is_zipfile(file))]
+
+
+def write_best_weights_whole() -> None:
+    """Writes `best.th` beside its place and moves it there, so that a process that dies leaves the one before."""
+    save = GradientDescentTrainer._save_model_state
+    if getattr(save, "writes_whole", False):
+        return
+
+    def _save_model_state(self: GradientDescentTrainer, path: str) -> None:
+        partial = f"{path}.partial"
+        save(self, partial)
+        Path(partial).replace(path)
+
+    _save_model_state.writes_whole = True  # type: ignore[attr-defined]
+    GradientDescentTrainer._save_model_state = _save_model_state
