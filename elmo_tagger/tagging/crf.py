@@ -18,11 +18,12 @@ from elmo_tagger.tagging.checks import (
     check_tags,
 )
 from elmo_tagger.tagging.class_weights import STRATEGIES, lannoy_log_likelihood, weigh_scores
+from elmo_tagger.tagging.n_best import n_best_paths
 from elmo_tagger.tagging.packing import Packing
 from elmo_tagger.tagging.partition import log_partition
 from elmo_tagger.tagging.posteriors import Reading, span_posteriors
 from elmo_tagger.tagging.schemes import Scheme
-from elmo_tagger.tagging.viterbi import best_paths, n_best_paths
+from elmo_tagger.tagging.viterbi import best_paths
 from elmo_tagger.text.sentence import Span
 
 PADDING_TAG = -1

@@ -1,8 +1,8 @@
-"""The best tag sequences of a batch of chains, all sentences at once.
+"""The best tag sequence of each sentence of a batch of chains, all sentences at once.
 
 Ties go to the lowest tag id, looked at from the last token backwards, on every device: scores are sums taken in a
-fixed order, `argmax` and stable sorting return the first of equals. Minus infinity marks what is forbidden, so a
-finite score, however low, always beats it.
+fixed order, and `argmax` returns the first of equals. Minus infinity marks what is forbidden, so a finite score, however
+low, always beats it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ RESCALE_EVERY = 16  # steps; keeps running scores near 0, where float32 is dense
 SLAB = 1 << 17  # numbers of a (B, K, K) table kept at a time, half a MiB: a core's second-level cache holds it
 SMALL = 1 << 11  # numbers of such a table up to which NumPy's shorter calls win over PyTorch's faster loops
 SMALL_ALONE = 1 << 13  # the same for one sentence
+SIDE_BY_SIDE = 16  # sentences that fill a vector register, from which on they lie innermost in the tables
 
 Array = npt.NDArray[Any]
 
@@ -45,7 +46,7 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
 def _in_slabs(chain: Chain) -> tuple[Tensor, Tensor]:
     _, size, tags = chain.emissions.shape
-    if chain.emissions.device.type == "cpu" and size * tags * tags > 2 * SLAB:
+    if chain.emissions.device.type == "cpu" and size < SIDE_BY_SIDE and size * tags * tags > 2 * SLAB:
         slabs = torch.split(torch.arange(size), max(1, SLAB // (tags * tags)))
         parts = [_best_paths(chain.rows(rows)) for rows in slabs]
         return torch.cat([path for path, _ in parts], 1), torch.cat([score for _, score in parts])
@@ -65,30 +66,64 @@ def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
     """Score of the best sequence up to each token and tag, (T, B, K); and (B,) float64, what was taken from it.
 
-    The longest sentence comes first, then ever shorter ones; what is padding is left unset.
+    The readable reference of the two other ways, and the way on devices. Padding counts as tokens of score 0.
     """
-    steps, size, tags = chain.emissions.shape
-    active = [size] * steps if chain.full else chain.real.sum(1).tolist()
     incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
-    scores = torch.empty_like(chain.emissions)
-    torch.add(chain.emissions[0], chain.start, out=scores[0])
-    taken = torch.zeros(size, dtype=torch.float64, device=scores.device)
-    table = scores.new_empty(size, tags, tags)
-    rows = scores.unsqueeze(2).unbind()
-    for step, (score, emission) in enumerate(zip(scores.unbind()[1:], chain.emissions.unbind()[1:], strict=True), 1):
-        count, row = active[step], rows[step - 1]
-        if count == 0:
-            break
-        if count < size:
-            table, row, score, emission = table[:count], row[:count], score[:count], emission[:count]
-        torch.add(row, incoming, out=table)
-        torch.amax(table, 2, out=score)
-        score.add_(emission)
+    score = chain.emissions[0] + chain.start
+    scores, taken = [score], torch.zeros(len(score), dtype=torch.float64, device=score.device)
+    for step, emission in enumerate(chain.emissions.unbind()[1:], 1):
+        score = (score.unsqueeze(1) + incoming).amax(2) + emission
         if step % RESCALE_EVERY == 0:
             shift = _finite(score.amax(1, keepdim=True))
-            score.sub_(shift)
-            taken[:count] += shift.squeeze(1)
+            score = score - shift
+            taken += torch.where(step <= chain.last, shift.squeeze(1), 0.0)
+        scores.append(score)
+    return torch.stack(scores), taken
+
+
+def _running_scores_side_by_side(chain: Chain) -> tuple[Tensor, Tensor]:
+    """As `_running_scores`, with sentences innermost: sums and maxima then run over whole vectors of them.
+
+    The longest sentence comes first, then ever shorter ones; where those that have ended are dropped, scores are 0.
+    """
+    size, tags = chain.emissions.shape[1:]
+    outgoing = chain.transitions.unsqueeze(2)  # (from K, to K, 1)
+    scores, taken = torch.zeros_like(chain.emissions), torch.zeros(size, dtype=torch.float64)
+    before = chain.start.unsqueeze(1).expand(tags, size)
+    for begin, end, width in _stretches(chain):
+        emissions = chain.emissions[begin:end, :width].transpose(1, 2).contiguous()
+        part = torch.empty_like(emissions)  # (T, K, B)
+        table, row = part.new_empty(tags, tags, width), before[:, :width].unsqueeze(1)
+        views = zip(part.unbind(), emissions.unbind(), part.unsqueeze(2).unbind(), strict=True)
+        for step, (score, emission, as_row) in enumerate(views, begin):
+            if step:
+                torch.add(row, outgoing, out=table)
+                torch.amax(table, 0, out=score)
+                score.add_(emission)
+            else:
+                torch.add(before, emission, out=score)
+            if step and step % RESCALE_EVERY == 0:
+                shift = _finite(score.amax(0))
+                score.sub_(shift)
+                taken[:width] += shift.masked_fill_(step > chain.last[:width], 0.0)
+            row = as_row
+        scores[begin:end, :width] = part.transpose(1, 2)
+        before = part[-1]
     return scores, taken
+
+
+def _stretches(chain: Chain) -> Iterator[tuple[int, int, int]]:
+    """Steps from, to (exclusive), and how many sentences go along: all, or for large tables those that have not ended."""
+    steps, size, tags = chain.emissions.shape
+    begin, width = 0, size
+    if not chain.full and size * tags * tags > SLAB:
+        for step, count in enumerate(chain.real.sum(1).tolist()):
+            if count <= 0.75 * width:
+                yield begin, step, width
+                begin, width = step, count
+            if count == 0:
+                return
+    yield begin, steps, width
 
 
 def _finite(scores: Tensor) -> Tensor:
@@ -113,7 +148,7 @@ def _best_paths_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
     if size * tags * tags <= (SMALL_ALONE if size == 1 else SMALL):
         rows, taken = _small_running_scores(chain)
     else:
-        scores, shifts = _running_scores(chain)
+        scores, shifts = (_running_scores_side_by_side if size >= SIDE_BY_SIDE else _running_scores)(chain)
         rows, taken = scores.numpy(), shifts.numpy()
     last = None if chain.full else chain.last.numpy()
     totals = (rows[-1] if last is None else rows[last, np.arange(size)]) + chain.end.numpy()
@@ -158,50 +193,3 @@ def _walk_on_cpu(scores: Array, transitions: Array, final: Array, last: Array | 
         if is_last is not None:
             np.copyto(path[step], final, where=is_last[step])
     return path
-
-
-def n_best_paths(chain: Chain, n: int) -> tuple[Tensor, Tensor]:
-    """The n best tag sequences of each sentence, best first.
-
-    Returns:
-        (T, B, N) int64, ids without meaning on padding and in missing paths; (B, N) bool, false where a sentence has
-        fewer sequences.
-    """
-    steps, size, tags = chain.emissions.shape
-    scores = torch.full((size, tags, n), -torch.inf, dtype=chain.emissions.dtype, device=chain.emissions.device)
-    scores[:, :, 0] = chain.emissions[0] + chain.start
-    ends, pointers = [scores], []
-    for step in range(1, steps):
-        # (B, to K, from K * N): flattened tag first, so that equals are taken in the order of tag ids.
-        table = (scores.unsqueeze(1) + chain.transitions.t().unsqueeze(2)).flatten(2)
-        best, pointer = _first_largest(table, n)
-        scores = best + chain.emissions[step].unsqueeze(2)
-        if step % RESCALE_EVERY == 0:
-            scores = scores - _finite(scores.amax((1, 2), keepdim=True))
-        ends.append(scores)
-        pointers.append(pointer)
-    final = chain.at_last(torch.stack(ends).flatten(2)).view(size, tags, n) + chain.end.unsqueeze(1)
-    best, state = _first_largest(final.flatten(1), n)
-    return torch.stack(list(_walk_back(chain, state, pointers))[::-1]), best > -torch.inf
-
-
-def _first_largest(table: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """The n largest along the last axis and their places; unlike `topk`, equals come in order."""
-    values, places = table.sort(dim=-1, descending=True, stable=True)
-    values, places = values[..., :n], places[..., :n]
-    missing = n - values.shape[-1]
-    if missing:
-        values = torch.nn.functional.pad(values, (0, missing), value=-torch.inf)
-        places = torch.nn.functional.pad(places, (0, missing))
-    return values, places
-
-
-def _walk_back(chain: Chain, final: Tensor, pointers: list[Tensor]) -> Iterator[Tensor]:
-    """Tags (B, N) from the last step to the first; a state is tag * N + rank."""
-    n = final.shape[1]
-    state = final
-    yield state // n
-    for step in range(len(pointers) - 1, -1, -1):
-        back = pointers[step].flatten(1).gather(1, state)
-        state = torch.where((step >= chain.last).unsqueeze(1), final, back)
-        yield state // n

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from elmo_tagger.tagging import viterbi
 from elmo_tagger.tagging.chain import Chain
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
 from elmo_tagger.tagging.log_space import LogSpacePartition, backward_messages, forward_messages
@@ -11,7 +12,14 @@ from elmo_tagger.tagging.partition import log_partition
 from elmo_tagger.tagging.posteriors import Reading
 from elmo_tagger.tagging.scaled import ScaledPartition, scaled_messages
 from elmo_tagger.tagging.schemes import allowed_transitions, problems
-from elmo_tagger.tagging.viterbi import SLAB, _running_scores, _small_running_scores, _walk, best_paths
+from elmo_tagger.tagging.viterbi import (
+    _running_scores,
+    _running_scores_side_by_side,
+    _small_running_scores,
+    _stretches,
+    _walk,
+    best_paths,
+)
 
 TAGS = ["O", *(f"{letter}-{kind}" for kind in "XY" for letter in "BIUL")]
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
@@ -256,24 +264,53 @@ def test_ties_go_to_the_lowest_tag_from_the_last_token_back():
     assert (paths[len(legal) :] == PADDING_TAG).all()
 
 
-def test_all_ways_of_decoding_agree(crf, batch):
-    """PyTorch's as on other devices, NumPy's on the CPU, and in slabs where tables are large."""
+@pytest.mark.parametrize("slab", [viterbi.SLAB, 100])
+def test_all_ways_of_decoding_agree(crf, batch, slab, monkeypatch):
+    """The readable one that other devices take; NumPy's; sentences side by side, and dropped where tables are large."""
+    monkeypatch.setattr(viterbi, "SLAB", slab)
     for mask in (None, batch[1]):
         packing = crf._packing(batch[0], mask)
         with torch.no_grad():
             chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
         chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
         scores, taken = _running_scores(chain)
-        small_scores, small_taken = _small_running_scores(chain)
-        assert np.array_equal(scores[chain.real].numpy(), small_scores[chain.real.numpy()])
-        assert np.array_equal(taken.numpy(), small_taken)
+        real = chain.real.numpy()
+        for way in (_small_running_scores, _running_scores_side_by_side):
+            other_scores, other_taken = (np.asarray(each) for each in way(chain))
+            assert np.array_equal(scores.numpy()[real], other_scores[real])
+            assert np.array_equal(taken.numpy(), other_taken)
         path, total = best_paths(chain)
         final = (chain.at_last(scores) + chain.end).argmax(1)
         assert torch.equal(_walk(chain, scores, final)[chain.real], path[chain.real])
-        large = chain.rows(torch.arange(5).repeat(2 * SLAB // (5 * len(TAGS) ** 2) + 1))
-        many_paths, many_totals = best_paths(large)
+        many_paths, many_totals = best_paths(chain.rows(torch.arange(5).repeat(8)))
         assert torch.equal(many_paths[:, -5:][chain.real], path[chain.real])
         assert torch.equal(many_totals[-5:], total)
+
+
+def test_large_tables_drop_sentences_that_have_ended(crf, batch, monkeypatch):
+    packing = crf._packing(*batch)
+    chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+    chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
+    assert list(_stretches(chain)) == [(0, 20, 5)]
+    monkeypatch.setattr(viterbi, "SLAB", 100)
+    # Lengths are 20, 18, 3, 1 and 0.
+    assert list(_stretches(chain)) == [(0, 1, 5), (1, 3, 3), (3, 18, 2), (18, 20, 1)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_of_padding_are_never_left_unset(crf, batch, monkeypatch):
+    """NumPy warns of sums of what unset memory may hold."""
+    monkeypatch.setattr(viterbi, "SLAB", 100)
+    packing = crf._packing(*batch)
+    with torch.no_grad():
+        chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+    chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
+    torch.use_deterministic_algorithms(True)  # which also fills new memory with NaN
+    try:
+        for way in (_running_scores, _running_scores_side_by_side):
+            assert not way(chain)[0].isnan().any()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_posteriors_of_the_types_at_a_place_and_none_sum_to_one(crf, batch):
