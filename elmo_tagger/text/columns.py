@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from elmo_tagger.text.files import BOM, DataError, read_text_lines, replace_file
+from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_lines, replace_file
 from elmo_tagger.text.sentence import Sentence
 
 DOCUMENT_MARKER = "-DOCSTART-"  # CoNLL-2003
@@ -20,7 +20,7 @@ def read_columns(
     comment_prefix: str | None = None,
     document_marker: str | None = DOCUMENT_MARKER,
     encoding: str = "utf-8",
-    report: Callable[[DataError], None] | None = None,
+    report: Report | None = None,
 ) -> Iterator[Sentence]:
     r"""Reads a column file sentence by sentence.
 
@@ -47,7 +47,6 @@ def read_columns(
             an empty file, a file without sentences. Names the line.
         OSError: The file cannot be opened or unpacked.
     """
-    report = report or _raise
     rows = _Rows(str(path), token_column=token_column, tag_column=tag_column, separator=separator)
     current = rows.sentence(document=0)
     document_begun = found = False
@@ -61,7 +60,7 @@ def read_columns(
             try:
                 rows.append(current, cells, number)
             except DataError as error:
-                report(error)
+                give_or_raise(error, report)
             continue
         if current.tokens:
             yield current
@@ -73,7 +72,7 @@ def read_columns(
         yield current
     elif not found:
         message = f"no sentences in its {number} lines" if number else "the file is empty"
-        report(DataError(f"{path}: {message}", path=str(path)))
+        give_or_raise(DataError(f"{path}: {message}", path=str(path)), report)
 
 
 class _Rows:
@@ -135,7 +134,8 @@ class _Rows:
         self.width, self.first_line = len(cells), number
 
     def _error(self, number: int, problem: str) -> DataError:
-        return DataError(f"{self.path}:{number}: {problem}", path=self.path, line=number)
+        message = f"{self.path}:{number}: {problem}"
+        return DataError(message, path=self.path, line=number, reading="the line is left out")
 
 
 def write_columns(
@@ -214,7 +214,3 @@ def _encodable(text: str) -> bool:
 
 def _columns(count: int) -> str:
     return f"{count} column{'s' if count != 1 else ''}"
-
-
-def _raise(error: DataError) -> None:
-    raise error

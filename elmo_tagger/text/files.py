@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from elmo_tagger.text.pipes import open_kept
+
 BOM = b"\xef\xbb\xbf"
 
 
@@ -21,12 +23,25 @@ class DataError(ValueError):
     Attributes:
         path: The file; empty where there is none.
         line: The line, counted from 1; 0 where the error concerns the file as a whole.
+        reading: How a reader goes on that only takes note of the error, such as "the line is left out".
     """
 
-    def __init__(self, message: str, *, path: str = "", line: int = 0):
+    def __init__(self, message: str, *, path: str = "", line: int = 0, reading: str = ""):
         super().__init__(message)
         self.path = path
         self.line = line
+        self.reading = reading
+
+
+Report = Callable[[DataError], None]
+"""Takes note of an error, so that reading can go on."""
+
+
+def give_or_raise(error: DataError, report: Report | None) -> None:
+    """Hands an error to `report`, or raises it where there is none."""
+    if report is None:
+        raise error
+    report(error)
 
 
 def read_lines(path: str | Path) -> Iterator[bytes]:
@@ -37,11 +52,19 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
     Raises:
         OSError: The file cannot be opened, or a compressed file is cut off or damaged.
     """
-    with _open(path) as file:
-        try:
-            yield from file
-        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
+    with _open(path) as file, _undamaged(path):
+        yield from file
+
+
+def read_pieces(path: str | Path, size: int) -> Iterator[bytes]:
+    """The bytes of a file, `size` at a time; `.gz` and `.xz` are unpacked on the way.
+
+    Raises:
+        OSError: As `read_lines`.
+    """
+    with _open(path) as file, _undamaged(path):
+        while piece := file.read(size):
+            yield piece
 
 
 def read_text_lines(
@@ -109,6 +132,7 @@ def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: i
         f" byte {at + 1} of the line{hint}",
         path=path,
         line=number,
+        reading="its bad bytes are read as U+FFFD",
     )
 
 
@@ -121,14 +145,34 @@ def replace_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as raw, _packed(raw, path.suffix.lower()) as file:
+        with _created(part, path) as raw, _packed(raw, path.suffix.lower()) as file:
             yield file
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def _undamaged(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
+
+
+def _created(part: Path, path: Path) -> BinaryIO:
+    """A new file; what forbids it is said of the path that was asked for."""
+    try:
+        return part.open("wb")
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def _open(path: str | Path) -> IO[bytes]:
+    kept = open_kept(path)
+    if kept is not None:
+        return kept
     suffix = Path(path).suffix.lower()
     if suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))

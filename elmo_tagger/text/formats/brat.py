@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from elmo_tagger.text.files import DataError, read_text_lines, replace_file
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity
 
-_TEXT_BOUND = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)", re.DOTALL)
+_PIECE = r"\d{1,18} \d{1,18}"  # more digits are no offset, and Python refuses to read thousands of them
+_TEXT_BOUND = re.compile(rf"T\S*\t(\S+) ({_PIECE}(?:;{_PIECE})*)\t(.*)", re.DOTALL)
 
 
-def read(path: str | Path) -> Iterator[Document]:
+def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
     """Reads the entities (T lines) of a folder's documents, in the order of their names, or of one .txt or .ann file.
 
     Relations, events, attributes and notes are left out. Fragments with only white space between them are one entity:
     so brat writes what goes over a line's end.
+
+    Args:
+        path: The folder or file.
+        report: Takes each error, and reading goes on without that entity or document. Without it the first error is
+            raised.
 
     Raises:
         DataError: A malformed line, an entity in several pieces, offsets that do not fit, a text without .ann file.
@@ -28,46 +35,64 @@ def read(path: str | Path) -> Iterator[Document]:
         raise DataError(f"{path}: no .txt files in it", path=str(path))
     for index, file in enumerate(texts):
         annotations = file.with_suffix(".ann")
-        if not annotations.exists():
-            raise DataError(f"{file}: no {annotations.name} beside it", path=str(file))
         try:
-            text = file.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{file}: invalid utf-8 at offset {error.start} of the file", path=str(file)) from None
-        entities = [
-            _entity(line, text, f"{annotations}:{number}")
-            for number, line in read_text_lines(annotations)
-            if line.startswith("T")
-        ]
+            text = _text(file, annotations)
+        except DataError as error:
+            give_or_raise(error, report)
+            continue
+        entities = list(_entities(annotations, text, report))
         yield Document(text, entities, number=index, name=file.stem, place=str(file))
 
 
 def write(documents: Iterable[Document], path: str | Path) -> None:
     """Writes a folder; texts keep every character, tokens are not kept.
 
+    The files are put into the folder only when all have been written; others that are there stay.
+
     Raises:
         DataError: A type with white space, an entity that begins or ends with a line break, a name that is no file
             name or comes twice, a text with lone surrogates.
     """
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     names: set[str] = set()
-    for index, document in enumerate(documents):
-        name = document.name or f"document{index + 1:06}"
-        if name in names or not re.fullmatch(r"[^\s./\\][^/\\\0]*", name):
-            problem = "comes twice" if name in names else "is no file name"
-            raise DataError(f"{document.where(index)}: the name {name!r} {problem}")
-        names.add(name)
-        lines = [_line(number, entity, document, index) for number, entity in enumerate(document.entities, start=1)]
+    # Beside the folder, so that the files can be moved in without being copied.
+    with TemporaryDirectory(prefix=folder.name + ".part", dir=folder.parent) as waiting:
+        for index, document in enumerate(documents):
+            name = document.name or f"document{index + 1:06}"
+            if name in names or not re.fullmatch(r"[^\s./\\][^/\\\0]*", name):
+                problem = "comes twice" if name in names else "is no file name"
+                raise DataError(f"{document.where(index)}: the name {name!r} {problem}")
+            names.add(name)
+            for suffix, content in _contents(document, index).items():
+                Path(waiting, name + suffix).write_bytes(content)
+        folder.mkdir(exist_ok=True)
+        for file in sorted(Path(waiting).iterdir()):
+            file.replace(folder / file.name)
+
+
+def _text(file: Path, annotations: Path) -> str:
+    if not annotations.exists():
+        problem = f"{file}: no {annotations.name} beside it"
+        raise DataError(problem, path=str(file), reading="the document is left out")
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        problem = f"{file}: invalid utf-8 at offset {error.start} of the file"
+        raise DataError(problem, path=str(file), reading="the document is left out") from None
+
+
+def _entities(annotations: Path, text: str, report: Report | None) -> Iterator[Entity]:
+    for number, line in read_text_lines(annotations, report=report):
+        if not line.startswith("T"):
+            continue
         try:
-            contents = {".txt": document.text.encode(), ".ann": "".join(lines).encode()}
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{document.where(index)}: the text has a lone surrogate, which UTF-8 cannot hold"
-            ) from None
-        for suffix, content in contents.items():
-            with replace_file(folder / (name + suffix)) as file:
-                file.write(content)
+            entity = _entity(line, text, f"{annotations}:{number}")
+        except DataError as error:
+            reading = "the entity is left out"
+            give_or_raise(DataError(str(error), path=str(annotations), line=number, reading=reading), report)
+        else:
+            yield entity
 
 
 def _entity(line: str, text: str, place: str) -> Entity:
@@ -85,6 +110,15 @@ def _entity(line: str, text: str, place: str) -> Entity:
     if found != shown:
         raise DataError(f"{place}: {type_} {offsets} is {found!r} in the text, but the line says {shown!r}")
     return Entity(fragments[0][0], fragments[-1][1], type_)
+
+
+def _contents(document: Document, index: int) -> dict[str, bytes]:
+    """The files of a document by their suffixes."""
+    lines = [_line(number, entity, document, index) for number, entity in enumerate(document.entities, start=1)]
+    try:
+        return {".txt": document.text.encode(), ".ann": "".join(lines).encode()}
+    except UnicodeEncodeError:
+        raise DataError(f"{document.where(index)}: the text has a lone surrogate, which UTF-8 cannot hold") from None
 
 
 def _line(number: int, entity: Entity, document: Document, index: int) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns, write_columns
-from elmo_tagger.text.files import read_text_lines
+from elmo_tagger.text.files import DataError, read_text_lines
 from elmo_tagger.text.formats.alignment import document_of, token_spans
 from elmo_tagger.text.formats.document import Document, SpansOf, TagsOf, are_whole
 from elmo_tagger.text.sentence import Sentence
@@ -25,7 +25,9 @@ def read(
     if _begins_with_marker(path):
         for _, group in groupby(sentences, key=lambda sentence: sentence.document):
             members = list(group)
-            yield document_of(members, [spans_of(sentence) for sentence in members])
+            document = document_of(members, [spans_of(sentence) for sentence in members])
+            document.marked = True
+            yield document
     else:
         for sentence in sentences:
             yield document_of([sentence], [spans_of(sentence)])
@@ -44,6 +46,8 @@ def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, s
 
 def _sentences(documents: Iterable[Document], tags_of: TagsOf, *, first: int) -> Iterator[Sentence]:
     for index, document in enumerate(documents):
+        if not document.sentences and not document.text.strip():
+            raise DataError(f"{document.where(index)}: no tokens: a column file cannot express an empty text")
         for sentence, spans in zip(document.sentences, token_spans(document, index), strict=True):
             tags = list(tags_of(spans, len(sentence.tokens)))
             yield Sentence(sentence.tokens, tags, path=document.place, document=document.number + first)

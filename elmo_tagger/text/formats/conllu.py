@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elmo_tagger.text.files import DataError, read_text_lines, replace_file
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines, replace_file
 from elmo_tagger.text.formats.alignment import token_spans
 from elmo_tagger.text.formats.conllu_misc import SPACING, misc_of, spacing_of, unescaped
 from elmo_tagger.text.formats.document import Document, Entity, SpansOf, TagsOf, are_whole
@@ -20,7 +20,7 @@ from elmo_tagger.text.sentence import Sentence
 from elmo_tagger.text.tokenize import TokenizedSentence
 
 COLUMNS = 10
-_ID = re.compile(r"(\d+)(?:-(\d+)|\.\d+)?")
+_ID = re.compile(r"(\d{1,9})(?:-(\d{1,9})|\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -52,20 +52,22 @@ class _Block:
         return next((comment for comment in self.comments if re.match(r"#\s*newdoc\b", comment)), None)
 
 
-def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER") -> Iterator[Document]:
+def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER", report: Report | None = None) -> Iterator[Document]:
     """Reads a file that begins with `# newdoc` document by document, another sentence by sentence.
 
     Args:
         path: The file.
         spans_of: Reads the tags of a sentence; a token without a tag has the tag `O`.
         key: MISC's key of the tags.
+        report: Takes the error of each ill-formed line, and reading goes on without that line. Without it the first
+            error is raised.
 
     Raises:
         DataError: A line without ten columns, an ill-formed ID, an empty form, no sentences; names the line.
     """
     document: Document | None = None
     whole = False
-    for block in _blocks(path):
+    for block in _blocks(path, report):
         new = block.new_document
         if document is None or new or not whole:
             if document is None:
@@ -74,10 +76,11 @@ def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER") -> Iterator[D
                 number = document.number + (new is not None)
                 yield _without_last_space(document)
             name = new.partition("id =")[2].strip() if new else ""
-            document = Document("", number=number, name=name, place=f"{path}:{block.lines[0]}")
+            document = Document("", number=number, name=name, marked=bool(new), place=f"{path}:{block.lines[0]}")
         _append(document, block, str(path), spans_of, key)
     if document is None:
-        raise DataError(f"{path}: no sentences in it", path=str(path))
+        give_or_raise(DataError(f"{path}: no sentences in it", path=str(path)), report)
+        return
     yield _without_last_space(document)
 
 
@@ -99,6 +102,8 @@ def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, k
         for index, document in enumerate(documents):
             place = document.where(index)
             spans = token_spans(document, index)
+            if not spans:
+                raise DataError(f"{place}: no tokens: CoNLL-U cannot express an empty text")
             for number, sentence in enumerate(document.sentences):
                 tags = tags_of(spans[number], len(sentence.tokens))
                 misc = [[f"{key}={tag}"] for tag in tags]
@@ -117,9 +122,9 @@ def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, k
                     raise DataError(f"{place}: the text has a lone surrogate, which UTF-8 cannot hold") from None
 
 
-def _blocks(path: str | Path) -> Iterator[_Block]:
+def _blocks(path: str | Path, report: Report | None) -> Iterator[_Block]:
     block = _Block()
-    for number, line in read_text_lines(path):
+    for number, line in read_text_lines(path, report=report):
         if not line:
             if block.rows:
                 yield block
@@ -128,16 +133,25 @@ def _blocks(path: str | Path) -> Iterator[_Block]:
             block.comments.append(line)
         else:
             row = line.split("\t")
-            if len(row) != COLUMNS:
-                raise DataError(f"{path}:{number}: {len(row)} columns, expected {COLUMNS} set apart by tabs")
-            if not _ID.fullmatch(row[0]):
-                raise DataError(f"{path}:{number}: ID {row[0]!r}, expected a number such as 3, 3-4 or 3.1")
-            if not row[1]:
-                raise DataError(f"{path}:{number}: empty FORM (column 2)")
+            problem = _problem(row)
+            if problem:
+                place = f"{path}:{number}"
+                reading = "the line is left out"
+                give_or_raise(DataError(f"{place}: {problem}", path=str(path), line=number, reading=reading), report)
+                continue
             block.rows.append(row)
             block.lines.append(number)
     if block.rows:
         yield block
+
+
+def _problem(row: list[str]) -> str:
+    """What is wrong with a row; empty if nothing is."""
+    if len(row) != COLUMNS:
+        return f"{len(row)} columns, expected {COLUMNS} set apart by tabs"
+    if not _ID.fullmatch(row[0]):
+        return f"ID {row[0]!r}, expected a number such as 3, 3-4 or 3.1"
+    return "" if row[1] else "empty FORM (column 2)"
 
 
 def _append(document: Document, block: _Block, path: str, spans_of: SpansOf, key: str) -> None:

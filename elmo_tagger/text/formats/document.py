@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence, Span
@@ -36,6 +36,7 @@ class Document:
         number: Index of the document it belongs to within its file, counted from 0; where the file has no document
             boundaries its sentences are read one by one and share a number.
         name: What the file calls it; empty if it has no name.
+        marked: Whether the file marks its beginning, which tells a document of one sentence from a sentence.
         place: Where it stands, for messages: "dev.jsonl:3".
         extra: What the format says beyond that, by its own keys; written again by the same family of formats.
     """
@@ -45,6 +46,7 @@ class Document:
     sentences: list[TokenizedSentence] = field(default_factory=list)
     number: int = 0
     name: str = ""
+    marked: bool = False
     place: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ def checked_entity(start: object, end: object, type_: object, text: str, place: 
     Raises:
         DataError: They do not, are no whole numbers, or the type is no string or empty.
     """
-    if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
+    if not (is_whole_number(start) and is_whole_number(end)):
         raise DataError(f"{place}: entity [{start!r}, {end!r}, {type_!r}]: expected whole numbers as start and end")
     if not isinstance(type_, str) or not type_:
         raise DataError(f"{place}: entity [{start}, {end}, {type_!r}]: expected a type as third")
@@ -70,6 +72,11 @@ def checked_entity(start: object, end: object, type_: object, text: str, place: 
     return Entity(start, end, type_)
 
 
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether this is a JSON number without fraction; Python's `True` is an int, JSON's is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def are_whole(documents: Iterable[Document]) -> tuple[bool, Iterator[Document]]:
     """Whether these are documents rather than the sentences of a document one by one, told by the first two of them.
 
@@ -78,5 +85,8 @@ def are_whole(documents: Iterable[Document]) -> tuple[bool, Iterator[Document]]:
     """
     stream = iter(documents)
     first = list(islice(stream, 2))
-    whole = first[0].number != first[1].number if len(first) == 2 else any(len(found.sentences) > 1 for found in first)
+    if len(first) == 2:
+        whole = first[0].number != first[1].number
+    else:
+        whole = any(found.marked or found.name or len(found.sentences) > 1 for found in first)
     return whole, chain(first, stream)

@@ -12,27 +12,42 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.text.files import DataError, read_text_lines, replace_file
-from elmo_tagger.text.formats.document import Document, Entity, checked_entity
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines, replace_file
+from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
 from elmo_tagger.text.tokenize import TokenizedSentence
 
 ENTITY_KEYS = ("entities", "spans", "label", "labels")
+_ALSO_CATEGORIES = ("label", "labels")  # with a string or a number it is the category of the text
 TYPE_KEYS = ("label", "type")
+START_KEYS, END_KEYS = ("start", "start_offset"), ("end", "end_offset")  # the second is Doccano's, with relations
 
 
-def read(path: str | Path) -> Iterator[Document]:
+def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
     """Reads the entities of the first of `ENTITY_KEYS` that a line has: [start, end, type] or an object of these.
+
+    Args:
+        path: The file.
+        report: Takes the error of each line that is no such object, and reading goes on without that line. Without
+            it the first error is raised.
 
     Raises:
         DataError: A line that is no such object; names it.
     """
     index = -1
-    for number, line in read_text_lines(path):
-        if line.strip():
-            index += 1
-            yield document_of_json(_parsed(line, f"{path}:{number}"), f"{path}:{number}", index)
+    for number, line in read_text_lines(path, report=report):
+        if not line.strip():
+            continue
+        index += 1
+        place = f"{path}:{number}"
+        try:
+            document = document_of_json(_parsed(line, place), place, index)
+        except DataError as error:
+            line_error = DataError(str(error), path=str(path), line=number, reading="the line is left out")
+            give_or_raise(line_error, report)
+        else:
+            yield document
     if index < 0:
-        raise DataError(f"{path}: no texts in it", path=str(path))
+        give_or_raise(DataError(f"{path}: no texts in it", path=str(path)), report)
 
 
 def write(documents: Iterable[Document], path: str | Path, *, entity_key: str = "entities") -> None:
@@ -62,14 +77,17 @@ def document_of_json(content: dict[str, Any], place: str, index: int) -> Documen
     content = dict(content)
     text = content.pop("text", None)
     if not isinstance(text, str):
-        raise DataError(f'{place}: "text" is {text!r}, expected a string')
-    key = next((key for key in ENTITY_KEYS if isinstance(content.get(key), list)), None)
-    entities = [_entity(item, text, place) for item in content.pop(key)] if key else []
-    sentences = [_sentence(offsets, text, place) for offsets in content.pop("token_offsets", None) or []]
+        raise DataError(f'{place}: "text" is {_shown(text)}, expected a string')
+    entities = [_entity(item, text, place) for item in _taken_entities(content, place)]
+    offsets = content.pop("token_offsets", None)
+    if not isinstance(offsets, list | None):
+        raise DataError(f'{place}: "token_offsets" is {_shown(offsets)}, expected a list of sentences')
+    sentences = _sentences(offsets or [], text, place)
     number = content.pop("document_index", index)
-    if not isinstance(number, int):
-        raise DataError(f'{place}: "document_index" is {number!r}, expected a whole number')
-    return Document(text, entities, sentences, number, str(content.get("id", "")), place, content)
+    if not is_whole_number(number):
+        raise DataError(f'{place}: "document_index" is {_shown(number)}, expected a whole number')
+    name = str(content.get("id", ""))
+    return Document(text, entities, sentences, number=number, name=name, place=place, extra=content)
 
 
 def json_extras(document: Document, index: int) -> dict[str, Any]:
@@ -90,40 +108,56 @@ def json_extras(document: Document, index: int) -> dict[str, Any]:
 def _parsed(line: str, place: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError is also what a number of 5,000 digits gives
         raise DataError(f"{place}: no JSON ({error})") from None
     if not isinstance(content, dict):
         raise DataError(f'{place}: expected an object such as {{"text": "...", "entities": []}}, found {line[:40]}')
     return content
 
 
+def _taken_entities(content: dict[str, Any], place: str) -> list[object]:
+    """The entities of a line, taken out of it."""
+    for key in ENTITY_KEYS:
+        value = content.get(key)
+        if isinstance(value, list):
+            return list(content.pop(key))
+        if isinstance(value, dict) or (value is not None and key not in _ALSO_CATEGORIES):
+            raise DataError(f'{place}: "{key}" is {_shown(value)}, expected a list of [start, end, type]')
+    return []
+
+
 def _entity(item: object, text: str, place: str) -> Entity:
     if isinstance(item, dict):
-        type_ = next((item[key] for key in TYPE_KEYS if key in item), None)
-        return checked_entity(item.get("start"), item.get("end"), type_, text, place)
+        start, end, type_ = (
+            next((item[key] for key in keys if key in item), None) for keys in (START_KEYS, END_KEYS, TYPE_KEYS)
+        )
+        return checked_entity(start, end, type_, text, place)
     if isinstance(item, list) and len(item) == 3:
         return checked_entity(item[0], item[1], item[2], text, place)
-    raise DataError(f"{place}: entity {item!r}: expected [start, end, type]")
+    raise DataError(f"{place}: entity {_shown(item)}: expected [start, end, type]")
 
 
-def _sentence(offsets: object, text: str, place: str) -> TokenizedSentence:
-    pairs = [tuple(pair) for pair in offsets] if isinstance(offsets, list) else []
+def _sentences(offsets: list[object], text: str, place: str) -> list[TokenizedSentence]:
+    """Every sentence's tokens, one behind the other within the text."""
+    sentences = []
     at = 0
-    for pair in pairs:
-        if (
-            len(pair) != 2
-            or not all(isinstance(place, int) for place in pair)
-            or not at <= pair[0] < pair[1] <= len(text)
-        ):
-            raise DataError(
-                f"{place}: token {list(pair)}: expected [start, end] behind the last token and within the text"
-            )
-        at = pair[1]
-    if not pairs:
-        raise DataError(f"{place}: a sentence without tokens")
-    return TokenizedSentence(
-        [text[start:end] for start, end in pairs], [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    )
+    for pairs in offsets:
+        if not isinstance(pairs, list) or not pairs:
+            found = "a sentence without tokens" if pairs == [] else f"{_shown(pairs)} as a sentence"
+            raise DataError(f"{place}: {found}, expected a list of [start, end]")
+        sentence = TokenizedSentence([], [], [])
+        for pair in pairs:
+            start, end = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+            if not (is_whole_number(start) and is_whole_number(end) and at <= start < end <= len(text)):
+                raise DataError(
+                    f"{place}: token {_shown(pair)}: expected [start, end] behind the last token and within the text"
+                )
+            sentence.tokens.append(text[start:end])
+            sentence.starts.append(start)
+            sentence.ends.append(end)
+            at = end
+        sentences.append(sentence)
+    return sentences
 
 
 def _encoded(content: dict[str, Any], place: str) -> bytes:
@@ -134,3 +168,9 @@ def _encoded(content: dict[str, Any], place: str) -> bytes:
     if json.loads(line) != content:
         raise DataError(f"{place}: the text has surrogates in pairs, which JSON would read as one character")
     return line.encode()
+
+
+def _shown(value: object) -> str:
+    """For messages, shortened."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:79] + "…"

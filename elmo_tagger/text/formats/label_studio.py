@@ -7,38 +7,45 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.text.files import DataError, read_lines, replace_file
-from elmo_tagger.text.formats.document import Document, Entity, checked_entity
+from elmo_tagger.text.files import DataError, Report, give_or_raise, replace_file
+from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
+from elmo_tagger.text.formats.json_array import read_json_array
 from elmo_tagger.text.formats.json_lines import document_of_json, json_extras
 
+_EXPECTED = 'a list of tasks, as Label Studio exports it with "JSON"'
 FROM_NAME, TO_NAME = "label", "text"  # the names in Label Studio's own template for named entities
 
 
-def read(path: str | Path) -> Iterator[Document]:
+def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
     """Reads the regions with labels of each task's one annotation (cancelled ones aside), or of its prediction.
 
     Relations and classifications are left out. Offsets are taken as characters, or as UTF-16 units (exports before
     2022) where only so they fit the region's text.
 
+    Args:
+        path: The file; its tasks are read one by one.
+        report: Takes the error of each task that cannot be read, and reading goes on without that task. Without it
+            the first error is raised.
+
     Raises:
         DataError: Another JSON than a list of tasks, several annotations of a task, or offsets that do not fit.
     """
+    index = -1
     try:
-        tasks = json.loads(b"".join(read_lines(path)).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON ({error})", path=str(path)) from None
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise DataError(f'{path}: expected a list of tasks, as Label Studio exports it with "JSON"', path=str(path))
-    if not tasks:
-        raise DataError(f"{path}: no tasks in it", path=str(path))
-    for index, task in enumerate(tasks):
-        place = f"{path}: task {task.get('id', index + 1)}"
-        data = task.get("data")
-        document = document_of_json(data if isinstance(data, dict) else {}, place, index)
-        document.entities = [
-            entity for region in _regions(task, place) for entity in _entities(region, document.text, place)
-        ]
-        yield document
+        for index, task in enumerate(read_json_array(path, expected=_EXPECTED)):
+            try:
+                document = _document(task, str(path), index)
+            except DataError as error:
+                give_or_raise(DataError(str(error), reading="the task is left out"), report)
+            else:
+                yield document
+    except DataError as error:
+        if not error.path:
+            raise
+        give_or_raise(error, report)
+        return
+    if index < 0:
+        give_or_raise(DataError(f"{path}: no tasks in it", path=str(path)), report)
 
 
 def write(documents: Iterable[Document], path: str | Path) -> None:
@@ -62,26 +69,69 @@ def write(documents: Iterable[Document], path: str | Path) -> None:
         file.write(b"]\n")
 
 
+def _document(task: object, path: str, index: int) -> Document:
+    if not isinstance(task, dict):
+        raise DataError(f"{path}: task {index + 1} is {_kind(task)}, expected an object")
+    place = f"{path}: task {task.get('id', index + 1)}"
+    data = task.get("data")
+    document = document_of_json(data if isinstance(data, dict) else {}, place, index)
+    document.entities = [
+        entity for region in _regions(task, place) for entity in _entities(region, document.text, place)
+    ]
+    return document
+
+
 def _regions(task: dict[str, Any], place: str) -> list[dict[str, Any]]:
-    kept = [item for item in task.get("annotations") or task.get("predictions") or [] if not item.get("was_cancelled")]
+    """The regions with labels of the one annotation, or prediction, that counts."""
+    key = "annotations" if task.get("annotations") else "predictions"
+    kept = [item for item in _objects(task.get(key), f'{place}: "{key}"') if not item.get("was_cancelled")]
     if len(kept) > 1:
         raise DataError(f"{place}: {len(kept)} annotations, expected one: decide in Label Studio which one counts")
-    return [region for item in kept for region in item.get("result", []) if region.get("type") == "labels"]
+    regions = [region for item in kept for region in _objects(item.get("result"), f'{place}: "result"')]
+    return [region for region in regions if region.get("type") == "labels"]
+
+
+def _objects(value: object, name: str) -> list[dict[str, Any]]:
+    """A list of objects; none where there is nothing."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise DataError(f"{name} is {_kind(value)}, expected a list of objects")
+    for item in value:
+        if not isinstance(item, dict):
+            raise DataError(f"{name} holds {_kind(item)}, expected objects alone")
+    return value
 
 
 def _entities(region: dict[str, Any], text: str, place: str) -> list[Entity]:
-    value = region.get("value", {})
-    start, end, shown = value.get("start"), value.get("end"), value.get("text")
-    if isinstance(start, int) and isinstance(end, int) and isinstance(shown, str) and text[start:end] != shown:
-        units = text.encode("utf-16-le", errors="surrogatepass")
-        before, within = units[: 2 * start], units[2 * start : 2 * end]
-        if within.decode("utf-16-le", errors="replace") != shown:
-            raise DataError(f"{place}: region {start} to {end} is {text[start:end]!r}, but was exported as {shown!r}")
-        start = len(before.decode("utf-16-le"))
-        end = start + len(shown)
-    return [checked_entity(start, end, label, text, place) for label in value.get("labels", [])]
+    value = region.get("value")
+    if not isinstance(value, dict):
+        raise DataError(f'{place}: "value" of a region is {_kind(value)}, expected an object')
+    labels = value.get("labels")
+    if not isinstance(labels, list):
+        raise DataError(f'{place}: "labels" of a region is {_kind(labels)}, expected a list of strings')
+    start, end = _in_characters(value.get("start"), value.get("end"), value.get("text"), text, place)
+    return [checked_entity(start, end, label, text, place) for label in labels]
+
+
+def _in_characters(start: object, end: object, shown: object, text: str, place: str) -> tuple[object, object]:
+    """Offsets in characters, if they were in UTF-16 units; told by the text that was exported with them."""
+    if not (is_whole_number(start) and is_whole_number(end) and isinstance(shown, str)) or text[start:end] == shown:
+        return start, end
+    units = text.encode("utf-16-le", errors="surrogatepass")
+    before, within = units[: 2 * max(start, 0)], units[2 * max(start, 0) : 2 * max(end, 0)]
+    if within.decode("utf-16-le", errors="replace") != shown:
+        raise DataError(f"{place}: region {start} to {end} is {text[start:end]!r}, but was exported as {shown!r}")
+    first = len(before.decode("utf-16-le", errors="replace"))
+    return first, first + len(shown)
 
 
 def _region(number: int, entity: Entity, text: str) -> dict[str, Any]:
     value = {"start": entity.start, "end": entity.end, "text": text[entity.start : entity.end], "labels": [entity.type]}
     return {"id": f"e{number}", "from_name": FROM_NAME, "to_name": TO_NAME, "type": "labels", "value": value}
+
+
+def _kind(value: object) -> str:
+    """What a JSON value is, for messages."""
+    names = {"dict": "an object", "list": "a list", "str": "a string", "bool": "a truth value", "NoneType": "null"}
+    return names.get(type(value).__name__, "a number")

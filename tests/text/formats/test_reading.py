@@ -2,12 +2,15 @@
 """Files as their own tools write them, and what is refused."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from elmo_tagger.text import DataError
-from elmo_tagger.text.formats import FORMATS, Document, Entity, format_of, get_format
+from elmo_tagger.text.formats import FORMATS, Document, Entity, format_of, get_format, json_array
 from tests.text.formats.strategies import spans_of, tags_of
 
 CONLLU = """# newdoc id = w1
@@ -145,11 +148,27 @@ def test_unknown_formats(tmp_path: Path) -> None:
         ("jsonl", '{"text": "a", "label": [[0, 1, ""]]}', "{}:1: entity [0, 1, '']: expected a type as third"),
         ("jsonl", '{"text": "a", "label": [[0, 2, "X"]]}', "{}:1: entity [0, 2, 'X']: expected 0 <= start < end <= 1, the text's length"),
         ("jsonl", '{"text": "a", "token_offsets": [[[0, 1], [0, 1]]]}', "{}:1: token [0, 1]: expected [start, end] behind the last token and within the text"),
-        ("jsonl", '{"text": "a", "token_offsets": [[]]}', "{}:1: a sentence without tokens"),
+        ("jsonl", '{"text": "a", "token_offsets": [[]]}', "{}:1: a sentence without tokens, expected a list of [start, end]"),
         ("jsonl", '{"text": "a", "document_index": "x"}', "{}:1: \"document_index\" is 'x', expected a whole number"),
-        ("label-studio", "{}", '{}: expected a list of tasks, as Label Studio exports it with "JSON"'),
+        ("jsonl", '{"text": "a", "token_offsets": 5}', '{}:1: "token_offsets" is 5, expected a list of sentences'),
+        ("jsonl", '{"text": "a", "token_offsets": [5]}', "{}:1: 5 as a sentence, expected a list of [start, end]"),
+        ("jsonl", '{"text": "a", "token_offsets": [[5]]}', "{}:1: token 5: expected [start, end] behind the last token and within the text"),
+        ("jsonl", '{"text": "a", "token_offsets": [[[0, true]]]}', "{}:1: token [0, True]: expected [start, end] behind the last token and within the text"),
+        ("jsonl", '{"text": "a", "entities": {"a": 1}}', "{}:1: \"entities\" is {'a': 1}, expected a list of [start, end, type]"),
+        ("jsonl", '{"text": "a", "spans": "x"}', "{}:1: \"spans\" is 'x', expected a list of [start, end, type]"),
+        ("jsonl", '{"text": "a", "label": {"a": 1}}', "{}:1: \"label\" is {'a': 1}, expected a list of [start, end, type]"),
+        ("jsonl", '{"text": ' + "1" * 5000 + "}", "{}:1: no JSON (Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit)"),
+        ("conllu", "1" * 5000 + "\ta" + "\t_" * 8, "{}:1: ID '" + "1" * 5000 + "', expected a number such as 3, 3-4 or 3.1"),
+        ("label-studio", "{}", '{}: expected a list of tasks, as Label Studio exports it with "JSON", found \'{}\''),
+        ("label-studio", "[5]", "{}: task 1 is a number, expected an object"),
+        ("label-studio", "[{}] 5", "{}: task 1: \"text\" is None, expected a string"),
+        ("label-studio", json.dumps([task(0, 1, "x", annotations=5)]), '{}: task 5: "annotations" is a number, expected a list of objects'),
+        ("label-studio", json.dumps([task(0, 1, "x", annotations=[5])]), '{}: task 5: "annotations" holds a number, expected objects alone'),
+        ("label-studio", json.dumps([task(0, 1, "x", annotations=[{"result": [None]}])]), '{}: task 5: "result" holds null, expected objects alone'),
+        ("label-studio", json.dumps([task(0, 1, "x", annotations=[{"result": [{"type": "labels", "value": 5}]}])]), '{}: task 5: "value" of a region is a number, expected an object'),
+        ("label-studio", json.dumps([task(0, 1, "x", annotations=[{"result": [{"type": "labels", "value": {"labels": None}}]}])]), '{}: task 5: "labels" of a region is null, expected a list of strings'),
         ("label-studio", "[]", "{}: no tasks in it"),
-        ("label-studio", "[", "{}: no JSON (Expecting value: line 1 column 2 (char 1))"),
+        ("label-studio", "[", "{}: no JSON (Expecting value)"),
         ("label-studio", json.dumps([task(0, 3, "Ann")]), "{}: task 5: region 0 to 3 is '😀 A', but was exported as 'Ann'"),
         ("label-studio", json.dumps([task(2, 5, "Ann", annotations=[{}, {}])]), "{}: task 5: 2 annotations, expected one: decide in Label Studio which one counts"),
     ],
@@ -168,6 +187,10 @@ def test_refused_files(tmp_path: Path, name: str, text: str, message: str) -> No
         ("T1\tPER 0 3;7 9\tAnn is", "{}.ann:1: PER 'Ann is' is in several pieces (0 3;7 9), expected one"),
         ("\nT1\tPER 0 3\tBob", "{}.ann:2: PER 0 3 is 'Ann' in the text, but the line says 'Bob'"),
         ("T1\tPER 0 99\tAnn", "{}.ann:1: entity [0, 99, 'PER']: expected 0 <= start < end <= 11, the text's length"),
+        (
+            "T1\tPER 0 " + "9" * 5000 + "\tAnn",
+            "{}.ann:1: expected 'T1<tab>TYPE START END<tab>TEXT', found 'T1\\tPER 0 " + "9" * 51 + "'",
+        ),
         (None, "{}.txt: no a.ann beside it"),
     ],
 )
@@ -178,6 +201,107 @@ def test_refused_brat(tmp_path: Path, annotations: str | None, message: str) -> 
     with pytest.raises(DataError) as error:
         read(tmp_path, "brat")
     assert str(error.value) == message.replace("{}", str(tmp_path / "a"))
+
+
+def collected(path: Path, name: str) -> tuple[list[str], list[str]]:
+    """Texts of what is read, and the errors of what is not."""
+    format_ = get_format(name)
+    errors: list[DataError] = []
+    options = {"spans_of": spans_of} if format_.has_tags else {}
+    texts = [document.text for document in format_.read(path, report=errors.append, **options)]
+    assert all(error.reading for error in errors)
+    return texts, [str(error).replace(f"{path}", "{}", 1) for error in errors]
+
+
+def test_every_ill_formed_line_is_reported_and_the_others_are_read(tmp_path: Path) -> None:
+    lines = ['{"text": "a"}', "{", '{"text": 1}', '{"text": "b"}', "[1]", '{"text": "c"}']
+    texts, errors = collected(write(tmp_path, "a.jsonl", "\n".join(lines)), "jsonl")
+    assert texts == ["a", "b", "c"]
+    assert [error[:4] for error in errors] == ["{}:2", "{}:3", "{}:5"]
+    rows = ["1\ta" + "\t_" * 8, "2\tb", "", "x\tc" + "\t_" * 8, "1\td" + "\t_" * 8, ""]
+    texts, errors = collected(write(tmp_path, "a.conllu", "\n".join(rows)), "conllu")
+    assert texts == ["a", "d"]
+    assert [error[:4] for error in errors] == ["{}:2", "{}:4"]
+    tasks = [task(2, 5, "Ann"), 5, task(0, 3, "Ann"), task(2, 5, "Ann")]
+    texts, errors = collected(write(tmp_path, "a.json", json.dumps(tasks)), "label-studio")
+    assert texts == ["😀 Ann", "😀 Ann"]
+    assert [error.split(" is")[0] for error in errors] == ["{}: task 2", "{}: task 5: region 0 to 3"]
+    folder = tmp_path / "brat"
+    write(folder, "a.txt", "Ann Lee")
+    write(folder, "a.ann", "T1\tPER 0 3\tBob\nT2\tPER 4 7\tLee\nT3\tPER 0 99\tAnn\n")
+    write(folder, "b.txt", "x")
+    write(folder, "c.txt", "y")
+    write(folder, "c.ann", "")
+    texts, errors = collected(folder, "brat")
+    assert texts == ["Ann Lee", "y"]
+    assert [error.split(" ")[0] for error in errors] == ["{}/a.ann:1:", "{}/a.ann:3:", "{}/b.txt:"]
+
+
+@pytest.mark.parametrize("rest", [" 5", "  {}", ", 5"])
+def test_what_follows_the_list_of_tasks_is_refused(tmp_path: Path, rest: str) -> None:
+    path = write(tmp_path, "a.json", json.dumps([task(2, 5, "Ann")]) + rest)
+    with pytest.raises(DataError, match=r"a\.json: no JSON \(more after the list: "):
+        read(path, "label-studio")
+
+
+KEYS = "text entities spans label labels token_offsets document_index id start end type start_offset".split()
+KEYS += "data annotations predictions result value was_cancelled".split()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 4) | st.floats() | st.sampled_from(["", "a", "ab 😀", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def shaped(draw: st.DrawFn, name: str) -> object:
+    """JSON that has the right shape down to some depth and anything below."""
+    region = st.one_of(JSON, st.fixed_dictionaries({"type": st.just("labels"), "value": JSON}))
+    annotation = JSON | st.fixed_dictionaries({"result": st.lists(region, max_size=2) | JSON})
+    text = {"text": st.just("ab 😀") | JSON, "entities": JSON, "token_offsets": st.lists(JSON, max_size=2) | JSON}
+    if name == "label-studio":
+        annotations = st.lists(annotation, max_size=1) | JSON
+        fields = {"data": st.fixed_dictionaries({"text": text["text"]}) | JSON, "annotations": annotations}
+        return draw(st.lists(st.fixed_dictionaries(fields) | JSON, max_size=2))
+    return draw(st.fixed_dictionaries({}, optional=text) | JSON)
+
+
+@pytest.mark.parametrize("name", ["jsonl", "label-studio"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_json_of_any_shape_is_read_or_refused(name: str, data: st.DataObject) -> None:
+    content = data.draw(st.composite(shaped)(name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        path.write_text(json.dumps(content))
+        try:
+            documents = read(path, name)
+        except DataError as error:
+            assert str(error).startswith(str(path))  # noqa: PT017 - not every content is refused
+        else:
+            for document in documents:
+                assert all(0 <= start < end <= len(document.text) for start, end, _ in document.entities)
+
+
+def test_a_list_is_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"a": "é😀" * n, "b": [n, 12345, "x,]"]} for n in range(9)] + [17, "x", 2.5, None]
+    path = write(tmp_path, "a.json", json.dumps(values, ensure_ascii=False, indent=1))
+    for size in (1, 2, 3, 5, 64):
+        monkeypatch.setattr(json_array, "_PIECE", size)
+        assert list(json_array.read_json_array(path)) == values
+
+
+def test_doccanos_export_with_relations(tmp_path: Path) -> None:
+    line = (
+        '{"id": 7, "text": "Ann in Rome", "relations": [], "entities": '
+        '[{"id": 1, "label": "PER", "start_offset": 0, "end_offset": 3}]}'
+    )
+    (document,) = read(write(tmp_path, "a.jsonl", line), "jsonl")
+    assert document.entities == [Entity(0, 3, "PER")]
+
+
+def test_a_category_of_the_text_is_no_list_of_entities(tmp_path: Path) -> None:
+    (document,) = read(write(tmp_path, "a.jsonl", '{"text": "Ann", "label": "sport"}'), "jsonl")
+    assert (document.entities, document.extra) == ([], {"label": "sport"})
 
 
 def test_refused_brat_folders(tmp_path: Path) -> None:

@@ -99,3 +99,11 @@ def test_names_survive(name: str) -> None:
     sentences = [TokenizedSentence(["Ann"], [0], [3]), TokenizedSentence(["sings"], [4], [9])]
     document = Document("Ann sings", [], sentences, name="report 1")
     assert [again.name for again in through(name, [document])] == ["report 1"]
+
+
+@pytest.mark.parametrize("name", ["columns", "conllu"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_mark_of_a_document_of_one_sentence_survives(name: str, marked: bool) -> None:
+    document = Document("Ann", [], [TokenizedSentence(["Ann"], [0], [3])], marked=marked)
+    (again,) = through(name, through(name, [document]))
+    assert again.marked == marked

@@ -60,6 +60,8 @@ def test_entities_that_tags_cannot_express(tmp_path: Path, name: str, entities: 
         ),
         ("conllu", Document("a b", [], [TokenizedSentence(["a"], [0], [1])]), "a.jsonl:3: 'b' in no token: CoNLL-U cannot express it"),
         ("conllu", Document("\ud800", [], [TokenizedSentence(["\ud800"], [0], [1])]), "a.jsonl:3: the text has a lone surrogate, which UTF-8 cannot hold"),
+        ("columns", Document(" "), "a.jsonl:3: no tokens: a column file cannot express an empty text"),
+        ("conllu", Document(""), "a.jsonl:3: no tokens: CoNLL-U cannot express an empty text"),
         ("jsonl", Document("\ud83d\ude00"), "a.jsonl:3: the text has surrogates in pairs, which JSON would read as one character"),
         ("label-studio", Document("\ud800"), "a.jsonl:3: the text has a lone surrogate, which UTF-8 cannot hold"),
         ("brat", Document("\ud800"), "a.jsonl:3: the text has a lone surrogate, which UTF-8 cannot hold"),
@@ -78,6 +80,22 @@ def test_inexpressible(tmp_path: Path, name: str, bad: Document, message: str) -
 def test_brat_names_come_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^x: the name 'x' comes twice$"):
         FORMATS["brat"].write([Document("a", name="x"), Document("b", name="x")], tmp_path)
+
+
+def test_brat_writes_all_or_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "out"
+    with pytest.raises(DataError, match="contains white space"):
+        FORMATS["brat"].write([Document("a"), Document("b", [Entity(0, 1, "A B")])], folder)
+    assert list((tmp_path / "new").iterdir()) == []
+    folder.mkdir()
+    (folder / "annotation.conf").write_text("")
+    FORMATS["brat"].write([Document("a")], folder)
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "annotation.conf",
+        "document000001.ann",
+        "document000001.txt",
+    ]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
 def test_entity_key(tmp_path: Path) -> None:
