@@ -49,30 +49,26 @@ def _merged(scores: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
         (N, to K, B), best first; and (N, to K, B) int64, where from: tag * N + rank.
     """
     n, tags, size = scores.shape
+    targets = transitions.shape[1]
     # One place more, which a list that is used up stands at.
-    lists = torch.cat([scores, scores.new_full((1, tags, size), -torch.inf)]).flatten(0, 1)  # (N + 1 * K, B)
+    lists = torch.cat([scores, scores.new_full((1, tags, size), -torch.inf)]).flatten(0, 1)
+    moves = transitions.flatten()
+    columns = torch.arange(targets, device=scores.device).unsqueeze(1)
     heads = scores[0].unsqueeze(1) + transitions.unsqueeze(2)  # (from K, to K, B)
-    ids = torch.arange(tags, dtype=torch.int16, device=scores.device).view(-1, 1, 1)
-    none = ids.new_tensor(tags - 1)
     taken = torch.zeros(heads.shape, dtype=torch.int64, device=scores.device)  # of each list
-    flat = transitions.flatten()
-    targets = torch.arange(transitions.shape[1], device=scores.device).unsqueeze(1)
-    best = scores.new_empty(n, *heads.shape[1:])
-    pointers = torch.empty(best.shape, dtype=torch.int64, device=scores.device)
+    best, pointers = [], []
     for rank in range(n):
-        torch.amax(heads, 0, out=best[rank])
-        # The first of equals; in whole vectors, which `argmax` is not.
-        source = torch.where(heads == best[rank], ids, none).amin(0).long()
-        place = source.unsqueeze(0)
-        used = taken.gather(0, place).squeeze(0)
-        torch.add(used, source, alpha=n, out=pointers[rank])
-        if rank + 1 == n:
-            break
-        further = (used + 1).clamp_(max=n)
-        ahead = lists.gather(0, torch.add(source, further, alpha=tags)) + flat[source * transitions.shape[1] + targets]
-        heads.scatter_(0, place, ahead.unsqueeze(0))
-        taken.scatter_(0, place, further.unsqueeze(0))
-    return best, pointers.clamp_(max=tags * n - 1)
+        largest, source = heads.max(0, keepdim=True)  # the first of equals, as its documentation promises
+        used = taken.gather(0, source)
+        best.append(largest)
+        pointers.append(torch.add(used, source, alpha=n))
+        if rank + 1 < n:
+            further = used.add_(1).clamp_(max=n)
+            ahead = lists.gather(0, torch.add(source[0], further[0], alpha=tags)).unsqueeze(0)
+            ahead += moves.take(torch.add(columns, source, alpha=targets))
+            heads.scatter_(0, source, ahead)
+            taken.scatter_(0, source, further)
+    return torch.cat(best), torch.cat(pointers).clamp_(max=tags * n - 1)
 
 
 def _walk_back(chain: Chain, final: Tensor, pointers: list[Tensor], n: int) -> Tensor:

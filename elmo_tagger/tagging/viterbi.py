@@ -1,7 +1,7 @@
 """The best tag sequence of each sentence of a batch of chains, all sentences at once.
 
-Ties go to the lowest tag id, looked at from the last token backwards, on every device: scores are sums taken in a
-fixed order, and `argmax` returns the first of equals. Minus infinity marks what is forbidden, so a finite score, however
+Ties go to the lowest tag id, looked at from the last token backwards, on every device: scores are sums in a fixed
+order, `max` and `argmax` return the first of equals. Minus infinity marks what is forbidden, so a finite score, however
 low, always beats it.
 """
 
@@ -58,8 +58,8 @@ def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
         return _best_paths_on_cpu(chain)
     scores, taken = _running_scores(chain)
     totals = chain.at_last(scores) + chain.end
-    final = totals.argmax(1)  # `max` promises no order among equals, `argmax` does
-    score = totals.gather(1, final.unsqueeze(1)).squeeze(1) + taken
+    best, final = totals.max(1)
+    score = best + taken
     return _walk(chain, scores, final), score.masked_fill(chain.lengths == 0, 0.0)
 
 
@@ -113,7 +113,7 @@ def _running_scores_side_by_side(chain: Chain) -> tuple[Tensor, Tensor]:
 
 
 def _stretches(chain: Chain) -> Iterator[tuple[int, int, int]]:
-    """Steps from, to (exclusive), and how many sentences go along: all, or for large tables those that have not ended."""
+    """Steps from, to (exclusive), and how many sentences go along: all, or in large tables those not ended."""
     steps, size, tags = chain.emissions.shape
     begin, width = 0, size
     if not chain.full and size * tags * tags > SLAB:
