@@ -12,10 +12,13 @@ from elmo_tagger.bilm.characters import FILLING, LARGEST_ID
 from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.frozen_cnn import FrozenCnn
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
-from elmo_tagger.bilm.precision import PRECISIONS, is_frozen, product_dtype
+from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
 _VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
+# Words that go through the highway layers at once: the more, the fewer times their weights are read.
+_WORDS_TRANSFORMED = 1024
 
 
 class CharacterCnn(nn.Module):
@@ -69,15 +72,12 @@ class CharacterCnn(nn.Module):
             return self.char_embed.new_zeros(0, self.W_proj.shape[1])
         # Similar lengths go together, so that a pass computes few windows behind the end of its words.
         lengths, order = _lengths(character_ids).sort(descending=True)
-        character_ids = character_ids[order].long()
-        embed = self._fast().embed if is_frozen(self, self.char_embed) else self._embed
-        table = F.pad(self.char_embed, (0, 0, 1, 0))
-        size = min(self._words_per_pass(), max_words or len(order))
-        passes = [
-            embed(table[chunk[:, : self._columns(int(length[0]))]])
-            for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
+        size = min(_WORDS_TRANSFORMED, max_words or len(order))
+        blocks = [
+            self._embed(character_ids[rows].long(), longest)
+            for rows, longest in zip(torch.split(order, size), torch.split(lengths, size), strict=True)
         ]
-        return torch.cat(passes)[order.argsort()]
+        return torch.cat(blocks)[order.argsort()]
 
     def check(self, character_ids: Tensor) -> None:
         """Refuse what `forward` would refuse."""
@@ -110,10 +110,24 @@ class CharacterCnn(nn.Module):
         widest = max(width for width, _ in self.options.filters)
         return min(self.options.max_characters_per_token, longest + widest)
 
-    def _embed(self, characters: Tensor) -> Tensor:
-        # characters: (W, C', embedding_dim)
+    def _embed(self, character_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Words (W, C), the longest first, with their lengths (W,): (W, P)."""
+        stages = self._fast() if is_frozen(self, self.char_embed) else self
+        table = F.pad(self.char_embed, (0, 0, 1, 0))
+        size = self._words_per_pass()
+        pooled = [
+            stages.pool(table[chunk[:, : self._columns(int(length[0]))]])
+            for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
+        ]
+        return stages.transform(torch.cat(pooled))
+
+    def pool(self, characters: Tensor) -> Tensor:
+        """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim)."""
         activation = torch.relu if self.options.activation == "relu" else torch.tanh
-        vectors = activation(torch.cat([convolution(characters) for convolution in self.convolutions], dim=-1))
+        return activation(torch.cat([convolution(characters) for convolution in self.convolutions], dim=-1))
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """Highway layers and projection: (W, F) -> (W, P)."""
         for highway in self.highways:
             vectors = highway(vectors)
         return torch.addmm(self.b_proj, vectors, self.W_proj)

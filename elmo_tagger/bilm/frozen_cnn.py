@@ -39,14 +39,17 @@ class FrozenCnn:
         ]
         self._projection = product("W_proj", "b_proj")
 
-    def embed(self, characters: Tensor) -> Tensor:
-        """Vectors (W, P) of words given by the vectors of their characters (W, C', embedding_dim)."""
+    def pool(self, characters: Tensor) -> Tensor:
+        """As `CharacterCnn.pool`."""
         narrow = characters.to(self._dtype)
         pooled = [
             _largest(narrow, width, filters).to(characters.dtype)
             for width, filters in zip(self._widths, self._filters, strict=True)
         ]
-        vectors = self._activate(torch.cat(pooled, dim=-1).add_(self._filter_bias))
+        return self._activate(torch.cat(pooled, dim=-1).add_(self._filter_bias))
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """As `CharacterCnn.transform`; overwrites `vectors`."""
         for carry, transform in self._highways:
             vectors.lerp_(transform(vectors).relu_(), carry(vectors).sigmoid_())
         return self._projection(vectors)

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.lstm_gradient import LstmSteps
 from elmo_tagger.bilm.options import LstmOptions
+from elmo_tagger.bilm.paths import has_own_backward
 
 State = tuple[Tensor, Tensor]
 """Output (2, R, P) and cell (2, R, H) of R sentences after a step."""
@@ -52,6 +54,16 @@ class ProjectedLstm(nn.Module):
             Outputs (2, N, P), without skip connection, and the state of all R sentences afterwards: a sentence that
             ended keeps the state of its last step.
         """
+        if has_own_backward(inputs):
+            clips = self.options.cell_clip, self.options.proj_clip
+            outputs, output, cell = LstmSteps.apply(  # type: ignore[no-untyped-call]
+                inputs, self.W_0, self.gate_bias(), self.W_P_0, *state, sizes, clips
+            )
+            return outputs, (output, cell)
+        return self.reference(inputs, sizes, state)
+
+    def reference(self, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+        """What `forward` computes, step by step, by operations that autograd knows."""
         width = self.options.projection_dim
         recurrent = self.W_0[:, width:]
         # what does not depend on the step before is one large product ahead of the loop

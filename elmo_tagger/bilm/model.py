@@ -18,7 +18,8 @@ from elmo_tagger.bilm.distinct import distinct_rows
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.precision import checked_precision, is_frozen
+from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.precision import checked_precision
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.bilm.word_store import WordStore
 

@@ -12,7 +12,8 @@ from elmo_tagger.bilm.frozen_lstm import FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
 from elmo_tagger.bilm.options import LstmOptions
 from elmo_tagger.bilm.packing import Packing, pack
-from elmo_tagger.bilm.precision import PRECISIONS, is_frozen, product_dtype
+from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 
 class LstmStack(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.bilm import encode_sentences, encode_words
+from elmo_tagger.bilm.paths import reference_only
 from tests.bilm.random_models import WORDS, named_weights, random_bilm, raw_options
 from tests.reference import bilm as twin
 
@@ -34,13 +37,15 @@ shapes = st.fixed_dictionaries(
 batches = st.lists(st.lists(st.sampled_from(WORDS), max_size=5), min_size=1, max_size=4)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(shapes, batches, st.sampled_from([None, 1, 3]), st.integers(0, 99))
-def test_all_layers_of_any_model_and_batch(shape, sentences, bound, seed):
+@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["frozen", "reference"])
+def test_all_layers_of_any_model_and_batch(path, shape, sentences, bound, seed):
     raw = raw_options(**shape)
     bilm = random_bilm(raw, seed=seed, dtype=torch.float64, max_tokens_per_pass=bound)
     ids = encode_sentences(sentences, max_characters=raw["char_cnn"]["max_characters_per_token"])
-    output = bilm(torch.from_numpy(ids))
+    with path():
+        output = bilm(torch.from_numpy(ids))
     assert sorted(output.layers) == list(range(bilm.num_layers))
     for row, words in enumerate(sentences):
         assert output.mask[row].tolist() == [t < len(words) for t in range(ids.shape[1])]
@@ -51,7 +56,8 @@ def test_all_layers_of_any_model_and_batch(shape, sentences, bound, seed):
 
 
 @pytest.mark.parametrize("bound", [None, 2])
-def test_carried_state_of_lanes(bound):
+@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["frozen", "reference"])
+def test_carried_state_of_lanes(path, bound):
     """Batches that grow, shrink and have empty sentences, each lane compared with its own history."""
     raw = raw_options(n_layers=3)
     bilm = random_bilm(raw, dtype=torch.float64, stateful=True, max_tokens_per_pass=bound)
@@ -66,7 +72,8 @@ def test_carried_state_of_lanes(bound):
     for sentences in history:
         # a stateful model must not depend on which layers were asked for, so ask for fewer now and then
         layers = [1] if len(sentences) == 1 else None
-        output = bilm(torch.from_numpy(encode_sentences(sentences, max_characters=12)), layers=layers)
+        with path():
+            output = bilm(torch.from_numpy(encode_sentences(sentences, max_characters=12)), layers=layers)
         for lane, words in enumerate(sentences):
             expected, states[lane] = twin.embed(words, raw, named_weights(bilm), states.get(lane))
             for layer, values in output.layers.items():

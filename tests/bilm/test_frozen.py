@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from elmo_tagger.bilm import Bilm, Options, encode_sentences, frozen_lstm
 from elmo_tagger.bilm.matrix import LAYOUT_VARIABLE, available_layouts
-from elmo_tagger.bilm.precision import is_frozen
+from elmo_tagger.bilm.paths import is_frozen, reference_only
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
 LAYOUTS = available_layouts(torch.float32)
@@ -45,8 +45,10 @@ def ids_of(sentences):
 def difference(bilm, reference, ids, **arguments):
     """Largest difference between the fast path and the reference."""
     assert is_frozen(bilm, ids)
-    assert not is_frozen(reference, ids)
-    got, expected = bilm(ids, **arguments), reference(ids, **arguments)
+    got = bilm(ids, **arguments)
+    with reference_only():
+        assert not is_frozen(reference, ids)
+        expected = reference(ids, **arguments)
     assert got.layers.keys() == expected.layers.keys()
     assert torch.equal(got.mask, expected.mask)
     assert all(values.grad_fn is None for values in got.layers.values())
@@ -62,8 +64,8 @@ def difference(bilm, reference, ids, **arguments):
 
 
 def pair(raw, **arguments):
-    """The same weights, frozen and trainable."""
-    return random_bilm(raw, scale=0.3, **arguments), random_bilm(raw, scale=0.3, **arguments).requires_grad_(True)
+    """The same weights twice."""
+    return random_bilm(raw, scale=0.3, **arguments), random_bilm(raw, scale=0.3, **arguments)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, database=None)
@@ -87,12 +89,20 @@ def test_blocks_of_gates_give_the_same(monkeypatch):
 
 
 def test_evaluation_of_trainable_weights_is_fast_too(layout):
-    fast, reference = pair(raw_options())
+    frozen, trainable = random_bilm(), random_bilm().requires_grad_(True)
+    ids = ids_of(SENTENCES)
+    assert not is_frozen(trainable, ids)
     with torch.no_grad():
-        found = reference(ids_of(SENTENCES))
-        assert is_frozen(reference, found.mask)
-    for layer, values in fast(ids_of(SENTENCES)).layers.items():
+        assert is_frozen(trainable, ids)
+        found = trainable(ids)
+    for layer, values in frozen(ids).layers.items():
         assert torch.equal(found.layers[layer], values)
+
+
+def test_autocast_takes_the_reference():
+    bilm = random_bilm()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_frozen(bilm, ids_of(SENTENCES))
 
 
 def test_number_of_threads(layout):

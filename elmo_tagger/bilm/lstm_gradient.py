@@ -1,0 +1,153 @@
+"""The LSTM's steps with a backward of their own, for training.
+
+What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
+weights. Here the gates' gradients of all steps lie side by side, so that a weight's gradient is one product over all
+words; and no more is kept than gates, cells and outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class LstmSteps(torch.autograd.Function):
+    """A stretch of steps of one layer, both directions: what `ProjectedLstm.reference` computes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        projection: Tensor,
+        output: Tensor,
+        cell: Tensor,
+        sizes: list[int],
+        clips: tuple[float | None, float | None],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the steps.
+
+        Args:
+            ctx: Where autograd keeps what backward needs.
+            inputs: (2, N, P).
+            weight: (2, 2P, 4H), `W_0`.
+            bias: (2, 1, 4H), with what TensorFlow adds.
+            projection: (2, H, P), `W_P_0`.
+            output: (2, R, P), before the first step.
+            cell: (2, R, H), before the first step.
+            sizes: Sentences of each step, never increasing; their sum is N.
+            clips: Of cells and of outputs.
+
+        Returns:
+            Outputs (2, N, P), and the last output (2, R, P) and cell (2, R, H) of each sentence.
+        """
+        width = projection.shape[2]
+        gates = torch.baddbmm(bias, inputs, weight[:, :width])
+        cells = gates.new_empty(2, inputs.shape[1], projection.shape[1])
+        outputs = torch.empty_like(inputs)
+        last_output, last_cell = output.clone(), cell.clone()
+        for words in _steps(sizes):
+            size = words.stop - words.start
+            own = gates[:, words].baddbmm_(last_output[:, :size], weight[:, width:])
+            enter, candidate, forget, leave = own.chunk(4, dim=-1)
+            enter.sigmoid_()
+            candidate.tanh_()
+            forget.sigmoid_()
+            leave.sigmoid_()
+            cells[:, words] = _clip_(last_cell[:, :size].mul_(forget).addcmul_(enter, candidate), clips[0])
+            outputs[:, words] = _clip_(torch.bmm(cells[:, words].tanh().mul_(leave), projection), clips[1])
+            last_output[:, :size] = outputs[:, words]
+        ctx.save_for_backward(inputs, weight, projection, output, cell, gates, cells, outputs)
+        ctx.sizes, ctx.clips = sizes, clips
+        return outputs, last_output, last_cell
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
+        """Gradients of the tensors among forward's arguments."""
+        inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
+        width = projection.shape[2]
+        before = _words_before(ctx.sizes).to(inputs.device)
+        previous_outputs = torch.cat([output[:, : ctx.sizes[0]], outputs], dim=1)[:, before]
+        previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
+        of_gates, of_cells = _slopes(gates, cells.tanh(), previous_cells)
+        of_projected = of_outputs.clone()
+        later_output, later_cell = of_last_output.clone(), of_last_cell.clone()
+        for words in reversed(list(_steps(ctx.sizes))):
+            size = words.stop - words.start
+            own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
+            of_hidden = torch.bmm(own, projection.transpose(1, 2))
+            of_cell = later_cell[:, :size].addcmul_(of_hidden, of_cells[:, words])
+            _unclipped_(of_cell, cells[:, words], ctx.clips[0])
+            enter, candidate, forget, leave = of_gates[:, words].chunk(4, dim=-1)
+            for slope in (enter, candidate, forget):
+                slope.mul_(of_cell)
+            leave.mul_(of_hidden)
+            of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
+            later_output[:, :size] = torch.bmm(of_gates[:, words], weight[:, width:].transpose(1, 2))
+        hidden = gates.chunk(4, dim=-1)[3] * cells.tanh()
+        both = torch.cat([inputs, previous_outputs], dim=-1)
+        return (
+            torch.bmm(of_gates, weight[:, :width].transpose(1, 2)) if ctx.needs_input_grad[0] else None,
+            torch.bmm(both.transpose(1, 2), of_gates),
+            of_gates.sum(dim=1, keepdim=True),
+            torch.bmm(hidden.transpose(1, 2), of_projected),
+            later_output,
+            later_cell,
+            None,
+            None,
+        )
+
+
+def _steps(sizes: list[int]) -> Iterator[slice]:
+    """The words of each step."""
+    start = 0
+    for size in sizes:
+        yield slice(start, start + size)
+        start += size
+
+
+def _words_before(sizes: list[int]) -> Tensor:
+    """For each word the place (N,) int64 of the one before it, where the states before the first step lead the list."""
+    starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)]).cumsum(0)
+    counts = torch.tensor(sizes)
+    firsts = counts.cumsum(0) - counts
+    return torch.arange(sum(sizes)) + (starts - firsts).repeat_interleave(counts)
+
+
+def _slopes(gates: Tensor, tanh_cells: Tensor, previous_cells: Tensor) -> tuple[Tensor, Tensor]:
+    """How steeply a word's cell, or for the output gate its hidden value, rises with each gate before its activation.
+
+    Returns:
+        Those slopes (2, N, 4H), and that of the hidden value with the cell (2, N, H).
+    """
+    slopes = torch.empty_like(gates)
+    enter, candidate, forget, leave = gates.chunk(4, dim=-1)
+    of_enter, of_candidate, of_forget, of_leave = slopes.chunk(4, dim=-1)
+    torch.mul(_sigmoid_slope(enter), candidate, out=of_enter)
+    torch.mul(_tanh_slope(candidate), enter, out=of_candidate)
+    torch.mul(_sigmoid_slope(forget), previous_cells, out=of_forget)
+    torch.mul(_sigmoid_slope(leave), tanh_cells, out=of_leave)
+    return slopes, _tanh_slope(tanh_cells).mul_(leave)
+
+
+def _sigmoid_slope(values: Tensor) -> Tensor:
+    return torch.addcmul(values, values, values, value=-1.0)
+
+
+def _tanh_slope(values: Tensor) -> Tensor:
+    return values.square().neg_().add_(1.0)
+
+
+def _clip_(values: Tensor, bound: float | None) -> Tensor:
+    return values if bound is None else values.clamp_(-bound, bound)
+
+
+def _unclipped_(gradients: Tensor, values: Tensor, bound: float | None) -> Tensor:
+    """Without what belongs to values that were clipped, which do not move."""
+    return gradients if bound is None else gradients.masked_fill_(values.abs() >= bound, 0.0)
