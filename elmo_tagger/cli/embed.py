@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 
 from elmo_tagger.cli.terminal import warn
 
 if TYPE_CHECKING:
-    from elmo_tagger.bilm import Bilm, ScalarMix
     from elmo_tagger.vectors.compute import Request
+    from elmo_tagger.vectors.model_source import ModelSource
     from elmo_tagger.vectors.sentences import SentenceSource
 
 _INTERRUPTED = 130  # as shells report a command ended by Ctrl-C
@@ -52,39 +52,39 @@ def embed(
     forget_sentences: Annotated[
         bool, typer.Option("--forget-sentences", help="Leave sentence_to_index out of .hdf5.")
     ] = False,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Share the work through Ray; --output is a folder of files.")
+    ] = False,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="For --ray (default: one a GPU, or a CPU).")] = None,
+    shards: Annotated[str, typer.Option(help="For --ray: hdf5 or parquet.")] = "hdf5",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Write the vectors of sentences to a file, or to standard output as JSON lines."""
     from elmo_tagger.vectors.compute import Request
     from elmo_tagger.vectors.formats import check_output
+    from elmo_tagger.vectors.model_source import ModelSource
 
+    if mix is not None and layers != "all":
+        raise ValueError(f"--mix mixes all layers: expected no --layers beside it, received {layers}")
     request = Request(layers=layers, pooling=pool, dtype=dtype, batch_tokens=batch_tokens)
     source = _source(input, layout, language if raw else None)
-    if not check_output(output, pooled=pool is not None, resume=resume, overwrite=overwrite):
+    model = ModelSource(weights=weights, options=options, mix=mix, precision=precision)
+    go_on = {"resume": resume, "overwrite": overwrite}
+    if ray:
+        _run_ray(source, model, request, output, workers, shards, device, quiet=quiet, **go_on)
+    elif check_output(output, pooled=pool is not None, **go_on):
+        _run(source, model, request, output, device, resume=resume, forget_sentences=forget_sentences, quiet=quiet)
+    else:
         warn(f"{output} is complete: nothing to resume")
-        return
-    bilm, scalar_mix = _model(weights, options, mix, layers, precision)
-    _run(
-        source,
-        bilm,
-        request,
-        scalar_mix,
-        output,
-        device=device,
-        resume=resume,
-        forget_sentences=forget_sentences,
-        quiet=quiet,
-    )
 
 
 def _run(
     source: SentenceSource,
-    bilm: Bilm,
+    model: ModelSource,
     request: Request,
-    mix: ScalarMix | None,
     output: str,
-    *,
     device: str | None,
+    *,
     resume: bool,
     forget_sentences: bool,
     quiet: bool,
@@ -95,6 +95,7 @@ def _run(
     from elmo_tagger.vectors.formats import open_output
     from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output
 
+    bilm, mix = model.load()
     settings = job.settings(source, request, bilm, mix)
     vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
     opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
@@ -102,11 +103,50 @@ def _run(
         with EmbeddingProgress(source.size, shown=not quiet) as progress:
             job.run(source, vectors, opened, settings=settings, report=progress.advance)
     except KeyboardInterrupt:
-        hint = "" if output == "-" else f": what is done is in {output}.part, continue with --resume"
-        typer.echo(f"interrupted{hint}", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        _stop("" if output == "-" else f": what is done is in {output}.part, continue with --resume")
     if isinstance(opened, Hdf5Output) and opened.index_dropped:
         warn(f"{output}: sentence_to_index would have had more than {MAX_INDEX_BYTES >> 20} MiB and is left out")
+
+
+def _run_ray(
+    source: SentenceSource,
+    model: ModelSource,
+    request: Request,
+    folder: str,
+    workers: int | None,
+    shards: str,
+    device: str | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    from elmo_tagger.cli.progress import EmbeddingProgress
+    from elmo_tagger.vectors import job, ray_job
+
+    settings = job.settings(source, request, *model.load())
+    try:
+        with EmbeddingProgress(None, shown=not quiet) as progress:
+            ray_job.run(
+                source,
+                model,
+                request,
+                folder,
+                settings=settings,
+                shard_format=shards,
+                workers=workers,
+                device=device,
+                resume=resume,
+                overwrite=overwrite,
+                report=lambda done, _process: progress.add(done.count, done.tokens),
+            )
+    except KeyboardInterrupt:
+        _stop(f": what is done is in {folder}, continue with --resume")
+
+
+def _stop(hint: str) -> NoReturn:
+    typer.echo(f"interrupted{hint}", err=True)
+    raise typer.Exit(_INTERRUPTED)
 
 
 def _source(path: str, layout: str | None, language: str | None) -> SentenceSource:
@@ -115,21 +155,3 @@ def _source(path: str, layout: str | None, language: str | None) -> SentenceSour
 
     tokenizer = None if language is None else Tokenizer(language=language)
     return SentenceSource(path=path, layout=layout or layout_of(path), tokenizer=tokenizer)
-
-
-def _model(
-    weights: str | None, options: str | None, mix: str | None, layers: str, precision: str
-) -> tuple[Bilm, ScalarMix | None]:
-    """The biLM and the mix; one archive can give both."""
-    from elmo_tagger.bilm.archive import read_archive
-    from elmo_tagger.bilm.weights_source import load_bilm, local
-
-    if weights is None and mix is None:
-        raise typer.BadParameter("expected --weights (a biLM) or --mix (a trained tagger)")
-    if mix is not None and layers != "all":
-        raise typer.BadParameter(f"--mix mixes all layers: expected no --layers beside it, received {layers}")
-    trained = None if mix is None else read_archive(local(mix))
-    if weights is None:
-        assert trained is not None
-        return trained.bilm(precision=precision), trained.mix()
-    return load_bilm(weights, options, precision=precision), None if trained is None else trained.mix()

@@ -40,9 +40,20 @@ class EmbeddingProgress:
 
     def advance(self, window: Window, skipped: bool) -> None:
         """A window is done, or was done by an earlier run."""
-        self._sentences += len(window.sentences)
-        self._tokens += window.tokens
-        self._computed += 0 if skipped else window.tokens
+        self.add(len(window.sentences), window.tokens, skipped=skipped, position=window.sentences[-1].end)
+
+    def add(self, sentences: int, tokens: int, *, skipped: bool = False, position: int | None = None) -> None:
+        """So many more are done.
+
+        Args:
+            sentences: How many.
+            tokens: Theirs.
+            skipped: Whether an earlier run did them.
+            position: Bytes of the input that are done now.
+        """
+        self._sentences += sentences
+        self._tokens += tokens
+        self._computed += 0 if skipped else tokens
         rate = self._computed / max(time.monotonic() - self._start, 1e-9)
         text = f"{self._sentences:,} sentences, {self._tokens:,} tokens, {rate:,.0f} tokens/s"
-        self._progress.update(self._task, description=text, completed=window.sentences[-1].end)
+        self._progress.update(self._task, description=text, completed=position)
