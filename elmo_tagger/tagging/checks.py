@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -29,15 +29,26 @@ def check_shapes(emissions: Tensor, mask: Tensor, tags: int) -> None:
         )
 
 
+def check_parameters(parameters: Iterable[tuple[str, Tensor]]) -> None:
+    """Parameters may be minus infinity, which forbids, but neither NaN nor plus infinity.
+
+    Raises:
+        CrfInputError: One is, as after a training that diverged.
+    """
+    for name, values in parameters:
+        bad = values.isnan() | (values == torch.inf)
+        if bad.any():
+            place = bad.nonzero()[0].tolist()
+            value = values[tuple(place)].item()
+            raise CrfInputError(f"the parameter {name}{place} is {value}, expected a number; did training diverge?")
+
+
 def check_emissions(emissions: Tensor, mask: Tensor) -> None:
     """Emissions of real tokens must be finite.
 
     Raises:
         CrfInputError: One is NaN or infinite.
     """
-    # A finite sum proves every term finite; only otherwise (padding, overflow, a bad value) is each one looked at.
-    if math.isfinite(emissions.sum().item()):
-        return
     bad = ~emissions.isfinite() & mask.unsqueeze(2)
     if bad.any():
         sentence, token, tag = bad.nonzero()[0].tolist()
@@ -45,8 +56,8 @@ def check_emissions(emissions: Tensor, mask: Tensor) -> None:
         raise CrfInputError(f"sentence {sentence} of the batch: the emission of token {token}, tag {tag} is {value}")
 
 
-def check_tags(labels: Tensor, mask: Tensor, tags: int) -> None:
-    """Labels must be (B, T) ids of K tags, or (B, T, K) sets that leave every real token a tag.
+def check_label_shapes(labels: Tensor, mask: Tensor, tags: int) -> None:
+    """Labels must be (B, T) int64, ids of K tags, or (B, T, K) bool, sets of them.
 
     Raises:
         CrfInputError: They are not.
@@ -58,6 +69,17 @@ def check_tags(labels: Tensor, mask: Tensor, tags: int) -> None:
             f"expected tags of shape {tuple(mask.shape)} and int64, or allowed tags of shape {(*mask.shape, tags)} "
             f"and bool, received {tuple(labels.shape)} of {labels.dtype}"
         )
+
+
+def check_labels(labels: Tensor, mask: Tensor, tags: int) -> None:
+    """Labels must be ids below K or leave a tag to every real token, and a mask must leave a token.
+
+    Raises:
+        CrfInputError: They are not.
+    """
+    if mask.numel() and not mask.any():
+        raise CrfInputError(f"the mask is false everywhere: none of the {len(mask)} sentences has a token to label")
+    partial = labels.dtype == torch.bool
     bad = (~labels.any(2) if partial else (labels < 0) | (labels >= tags)) & mask
     if bad.any():
         sentence, token = bad.nonzero()[0].tolist()
@@ -76,8 +98,6 @@ def check_reachable(scores: Tensor, lengths: Tensor, why: str) -> None:
     Raises:
         CrfInputError: A sentence has none.
     """
-    if math.isfinite(scores.sum().item()):
-        return
     finite = scores.isfinite()
     if not finite.all():
         sentence = int((~finite).nonzero()[0])

@@ -13,11 +13,15 @@ from elmo_tagger.tagging.checks import (
     CrfInputError,
     check_constraints,
     check_emissions,
+    check_label_shapes,
+    check_labels,
+    check_parameters,
     check_reachable,
     check_shapes,
-    check_tags,
 )
-from elmo_tagger.tagging.class_weights import STRATEGIES, lannoy_log_likelihood, weigh_scores
+from elmo_tagger.tagging.class_weights import STRATEGIES, weigh_scores
+from elmo_tagger.tagging.devices import to_host
+from elmo_tagger.tagging.likelihood import Likelihood
 from elmo_tagger.tagging.n_best import n_best_paths
 from elmo_tagger.tagging.packing import Packing
 from elmo_tagger.tagging.partition import log_partition
@@ -29,13 +33,22 @@ from elmo_tagger.text.sentence import Span
 PADDING_TAG = -1
 """Fills decoded paths where there is no token, and paths that do not exist."""
 
+WIDE = 1e18
+"""Emissions beyond it are computed in float64: their squares, and their sums over a sentence, leave float32."""
+
 
 class ConditionalRandomField(nn.Module):
     """Scores of neighbouring tags, and what follows from them for a sentence's emissions.
 
     Everything is computed in float32 (in float64 for float64 emissions) whatever the emissions' dtype and autocast
     say. Masks may have gaps: what is masked is skipped, its neighbours count as adjacent. A sentence without tokens
-    has log-likelihood 0 and an empty best path of score 0.
+    has log-likelihood 0 and an empty best path of score 0; a mask that is false everywhere has no likelihood, an error.
+
+    Emissions may be any finite numbers: where float32 is too narrow, float64 is used, and results that float32 cannot
+    hold become the largest that it can, such that their sum over the batch is finite too. (Float64 emissions should
+    stay below 1e300.) What an error must say and what needs a slow way is not looked for first. Results come with one
+    flag that says whether all went as usual, and only if not, everything is looked at and done again: `log_likelihood`,
+    `decode` and `evaluate` each wait for a device once.
 
     The parameters have AllenNLP's names and meanings, so a state dict of its `ConditionalRandomField` loads; its
     constraint mask then replaces the one given here.
@@ -136,30 +149,74 @@ class ConditionalRandomField(nn.Module):
             CrfInputError: Bad values or shapes; tags that the constraints forbid while `constrain_training`.
         """
         with _full_precision(emissions):
-            packing = self._packing(emissions, mask)
-            check_tags(tags, packing.mask, self.num_tags)
-            emissions = packing.pack(emissions)
-            transitions: Tensor = self.transitions
-            if self.weight_strategy is not None:
-                weights = self.label_weights.to(emissions.dtype)
-                emissions, transitions = weigh_scores(emissions, transitions, weights, self.weight_strategy)
-            chain = self._chain(emissions, transitions, packing, constrained=self.constrain_training)
-            return self._log_likelihood(chain, packing.pack(tags)).to(emissions.dtype)
+            _, likelihood, unusual = self._try_likelihood(emissions, tags, mask)
+            flags = to_host(torch.stack([unusual, likelihood.doubtful])).tolist()
+            return self._settled(likelihood, flags, emissions, tags, mask)
 
-    def _log_likelihood(self, chain: Chain, tags: Tensor) -> Tensor:
-        """(B,) float64, for packed tags (T, B) or allowed tags (T, B, K)."""
-        real = chain.real
-        if tags.dtype == torch.bool:
-            if self.weight_strategy == "lannoy":
-                raise CrfInputError('weight_strategy "lannoy" needs one tag a token, received sets of allowed tags')
-            allowed = chain.restricted(tags | ~real.unsqueeze(2))
-            score = log_partition(allowed) + (allowed.offset - chain.offset)
-        elif self.weight_strategy == "lannoy":
-            score = lannoy_log_likelihood(chain, tags.masked_fill(~real, 0), self.label_weights.to(chain.start.dtype))
-        else:
-            score = chain.path_score(tags.masked_fill(~real, 0))
-        check_reachable(score, chain.lengths, "the tags break the constraints")
-        return score if self.weight_strategy == "lannoy" else score - log_partition(chain)
+    def evaluate(
+        self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None, *, gold: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`log_likelihood` and `decode` with one copy from the device for both.
+
+        Args:
+            emissions: (B, T, K), any floating dtype.
+            tags: As for `log_likelihood`.
+            mask: (B, T) bool; None means that every token is real.
+            gold: (B, T) int64, to bring along.
+
+        Returns:
+            (B,), logarithm of the tags' probability, in nats. And (2, B, T) int64 in the host's memory, the gold and
+            the most probable tags, `PADDING_TAG` where masked.
+
+        Raises:
+            CrfInputError: As both.
+        """
+        with _full_precision(emissions):
+            packing, likelihood, unusual = self._try_likelihood(emissions, tags, mask)
+            with torch.no_grad():
+                chain = self._chain(packing.pack(emissions), self.transitions, packing)
+                path, score = best_paths(chain)
+                pair = torch.stack([gold.masked_fill(~packing.mask, PADDING_TAG), packing.unpack(path, PADDING_TAG)])
+                unusual = unusual | ~score.sum().isfinite()
+                flags = torch.stack([unusual, likelihood.doubtful])
+                copied = to_host(torch.cat([flags.long(), pair.flatten()]))
+            value = self._settled(likelihood, copied[:2].tolist(), emissions, tags, mask)
+            pair = copied[2:].view_as(pair)
+            if copied[0]:
+                pair[1] = self.decode(emissions, mask)[0].to(pair.device)
+            return value, pair
+
+    def _try_likelihood(
+        self, emissions: Tensor, tags: Tensor, mask: Tensor | None, *, careful: bool = False
+    ) -> tuple[Packing, Likelihood, Tensor]:
+        """The likelihood, and () bool, whether it must be done again, `careful`ly."""
+        packing, packed = self._packed(emissions, mask, careful=careful)
+        check_label_shapes(tags, packing.mask, self.num_tags)
+        if careful:
+            check_labels(tags, packing.mask, self.num_tags)
+        transitions: Tensor = self.transitions
+        lannoy = None
+        if self.weight_strategy is not None:
+            weights = self.label_weights.to(packed.dtype)
+            packed, transitions = weigh_scores(packed, transitions, weights, self.weight_strategy)
+            lannoy = weights if self.weight_strategy == "lannoy" else None
+        chain = self._chain(packed, transitions, packing, constrained=self.constrain_training)
+        likelihood = Likelihood.of(chain, packing.pack(tags), lannoy)
+        unusual = _unusual(chain, packing, likelihood.proof) | likelihood.bad
+        return packing, likelihood, unusual if packing.full else unusual | ~packing.mask.any()
+
+    def _settled(
+        self, likelihood: Likelihood, flags: list[int], emissions: Tensor, tags: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """(B,), given whether the likelihood was unusual and whether it is doubtful."""
+        dtype = torch.promote_types(emissions.dtype, torch.float32)
+        unusual, doubtful = flags
+        if not (unusual or doubtful):
+            return likelihood.value().to(dtype)
+        check_parameters(self.named_parameters())
+        if unusual:
+            _, likelihood, _ = self._try_likelihood(emissions, tags, mask, careful=True)
+        return _narrowed(likelihood.rescued(), dtype)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -176,11 +233,15 @@ class ConditionalRandomField(nn.Module):
         Raises:
             CrfInputError: Bad values or shapes; constraints that allow a sentence no sequence.
         """
-        packing = self._packing(emissions, mask)
-        chain = self._chain(packing.pack(emissions), self.transitions, packing)
+        packing, packed = self._packed(emissions, mask)
+        chain = self._chain(packed, self.transitions, packing)
         path, score = best_paths(chain)
-        check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
-        return packing.unpack(path, PADDING_TAG), (score + chain.offset).to(chain.emissions.dtype)
+        if to_host(_unusual(chain, packing, score.sum())).item():
+            packing, chain = self._careful(emissions, mask)
+            path, score = best_paths(chain)
+            check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
+        dtype = torch.promote_types(emissions.dtype, torch.float32)
+        return packing.unpack(path, PADDING_TAG), _narrowed(score + chain.offset, dtype)
 
     @torch.no_grad()
     def decode_n_best(self, emissions: Tensor, mask: Tensor | None = None, n: int = 1) -> tuple[Tensor, Tensor]:
@@ -201,8 +262,7 @@ class ConditionalRandomField(nn.Module):
         if n < 1:
             raise CrfInputError(f"expected n of at least 1, received {n}")
         with _full_precision(emissions):
-            packing = self._packing(emissions, mask)
-            chain = self._chain(packing.pack(emissions), self.transitions, packing)
+            packing, chain = self._careful(emissions, mask)
             total = log_partition(chain)
             check_reachable(total, chain.lengths, "the constraints allow no tag sequence")
             paths, exists = n_best_paths(chain, n)
@@ -211,7 +271,7 @@ class ConditionalRandomField(nn.Module):
             scores = (scores - total.unsqueeze(1)).clamp(max=0.0).masked_fill(~exists, -torch.inf)
             unpacked = [packing.unpack(path, PADDING_TAG) for path in paths.unbind(2)]
             filled = torch.stack(unpacked, 1).masked_fill(~exists.unsqueeze(2), PADDING_TAG)
-            return filled, scores.to(chain.emissions.dtype)
+            return filled, scores.to(torch.promote_types(emissions.dtype, torch.float32))
 
     def marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
         """How probable each tag is for each token.
@@ -227,13 +287,12 @@ class ConditionalRandomField(nn.Module):
             CrfInputError: As `decode`.
         """
         with _full_precision(emissions), torch.inference_mode(False), torch.enable_grad():
-            packing = self._packing(emissions, mask)
-            chain = self._chain(packing.pack(emissions).detach().clone().requires_grad_(), self.transitions, packing)
+            packing, chain = self._careful(emissions.detach(), mask, leaf=True)
             total = log_partition(chain)
             check_reachable(total, chain.lengths, "the constraints allow no tag sequence")
             # The partition function's gradient is the expectation of its scores.
             (marginals,) = torch.autograd.grad(total.sum(), chain.emissions)
-            return packing.unpack(marginals, 0.0)
+            return packing.unpack(marginals, 0.0).to(torch.promote_types(emissions.dtype, torch.float32))
 
     @torch.no_grad()
     def span_posteriors(
@@ -254,8 +313,7 @@ class ConditionalRandomField(nn.Module):
             CrfInputError: As `decode`; a query outside its sentence.
         """
         with _full_precision(emissions):
-            packing = self._packing(emissions, mask)
-            chain = self._chain(packing.pack(emissions), self.transitions, packing)
+            packing, chain = self._careful(emissions, mask)
             check_reachable(log_partition(chain), chain.lengths, "the constraints allow no tag sequence")
             return span_posteriors(chain, packing.locate(queries.to(emissions.device)), reading.to(emissions.device))
 
@@ -294,12 +352,25 @@ class ConditionalRandomField(nn.Module):
         found = iter(self.span_posteriors(emissions, mask, queries=queries, reading=reading).tolist())
         return [[next(found) for _ in sentence] for sentence in spans]
 
-    def _packing(self, emissions: Tensor, mask: Tensor | None) -> Packing:
-        if mask is None:
-            mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
-        check_shapes(emissions, mask, self.num_tags)
-        check_emissions(emissions.detach(), mask)
-        return Packing.of(mask)
+    def _packed(self, emissions: Tensor, mask: Tensor | None, *, careful: bool = False) -> tuple[Packing, Tensor]:
+        """The packing, and emissions (T, B, K); `careful`ly checked, and in float64 where they need its range."""
+        size = emissions.shape[:2]
+        checked = torch.ones(size, dtype=torch.bool, device=emissions.device) if mask is None else mask
+        check_shapes(emissions, checked, self.num_tags)
+        packing = Packing.of(checked, careful=careful, full=mask is None)
+        packed = packing.pack(emissions)
+        if careful:
+            check_parameters(self.named_parameters())
+            check_emissions(emissions.detach(), packing.mask)
+            real = emissions.detach().masked_fill(~packing.mask.unsqueeze(2), 0.0)
+            if real.numel() and real.abs().max() > WIDE:
+                packed = packed.double()
+        return packing, packed
+
+    def _careful(self, emissions: Tensor, mask: Tensor | None, *, leaf: bool = False) -> tuple[Packing, Chain]:
+        """The packing and the chain of checked emissions; with `leaf`, a chain to differentiate by its emissions."""
+        packing, packed = self._packed(emissions, mask, careful=True)
+        return packing, self._chain(packed.clone().requires_grad_() if leaf else packed, self.transitions, packing)
 
     def _chain(self, emissions: Tensor, transitions: Tensor, packing: Packing, *, constrained: bool = True) -> Chain:
         """The chain of packed emissions (T, B, K), forbidden scores replaced by minus infinity if `constrained`."""
@@ -332,6 +403,24 @@ def _constraint_mask(tags: int, constraints: Iterable[tuple[int, int]] | None) -
     for source, target in pairs:
         mask[source, target] = True
     return mask
+
+
+def _unusual(chain: Chain, packing: Packing, *numbers: Tensor) -> Tensor:
+    """() bool, whether a batch needs a closer look: its emissions, some numbers or its mask."""
+    # One pass over memory, finite unless an emission is not, or so large that float32 may be too narrow.
+    flat = chain.emissions.detach().flatten()
+    proof = torch.dot(flat, flat)
+    for number in numbers:
+        proof = proof + number
+    unusual = ~proof.isfinite()
+    return unusual if packing.gaps is None else unusual | packing.gaps
+
+
+def _narrowed(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B,) float64 to a dtype; what is too large for it becomes the largest number whose B-fold it can hold."""
+    limit = torch.finfo(dtype).max / max(len(values), 1)
+    # The gradient is that of the values: a loss that went off the scale must still lead back.
+    return (values + (values.clamp(-limit, limit) - values).detach()).to(dtype)
 
 
 def _full_precision(emissions: Tensor) -> torch.autocast:

@@ -28,7 +28,7 @@ def forward_messages(chain: Chain) -> tuple[Tensor, Tensor]:
         growth = alpha.logsumexp(1)
         # Minus infinity minus itself would be NaN where nothing is reachable.
         alpha = alpha - growth.masked_fill(growth == -torch.inf, 0.0).unsqueeze(1)
-        reached = (alpha.unsqueeze(2) + chain.transitions).logsumexp(1)
+        reached = _log_sum(alpha.unsqueeze(2) + chain.transitions)
         alphas.append(alpha)
         growths.append(growth)
     return torch.stack(alphas), torch.stack(growths).double()
@@ -50,6 +50,13 @@ def backward_messages(chain: Chain) -> Tensor:
         beta = torch.where(inside, _largest_zero(ahead.logsumexp(2)), chain.end)
         betas.append(beta)
     return torch.stack(betas[::-1])
+
+
+def _log_sum(scores: Tensor) -> Tensor:
+    """(B, from K, to K) to (B, to K); minus infinity, without gradient, where nothing leads to a tag."""
+    # There the gradient of `logsumexp` itself is NaN.
+    nothing = (scores.detach() == -torch.inf).all(1, keepdim=True)
+    return scores.masked_fill(nothing, 0.0).logsumexp(1).masked_fill(nothing.squeeze(1), -torch.inf)
 
 
 def _largest_zero(scores: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.tagging.checks import CrfInputError
+from elmo_tagger.tagging.devices import on_host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,24 +19,35 @@ class Packing:
         mask: (B, T) bool.
         lengths: (B,) int64, real tokens.
         order: (B, T) int64, positions of the real tokens first, then of the others; None where they are in front.
-        full: Whether nothing is masked.
+        full: Whether nothing is known to be masked.
+        gaps: () bool on a device, whether `order` is missing although it is needed; None where that is known.
     """
 
     mask: Tensor
     lengths: Tensor
     order: Tensor | None
     full: bool
+    gaps: Tensor | None = None
 
     @classmethod
-    def of(cls, mask: Tensor) -> Packing:
-        """The packing of a mask."""
-        if mask.numel() and mask.all():
+    def of(cls, mask: Tensor, *, careful: bool = True, full: bool = False) -> Packing:
+        """The packing of a mask.
+
+        Args:
+            mask: (B, T) bool.
+            careful: Whether to look for gaps; else masks on a device are taken to have none, see `gaps`.
+            full: Whether the mask is known to be true everywhere.
+        """
+        looks = careful or on_host(mask)
+        if mask.numel() and (full or (looks and _any_or_all(mask, every=True))):
             lengths = torch.full(mask.shape[:1], mask.shape[1], dtype=torch.int64, device=mask.device)
             return cls(mask=mask, lengths=lengths, order=None, full=True)
-        lengths = mask.sum(1)
-        gaps = mask[:, 1:] & ~mask[:, :-1]
-        order = (~mask).byte().argsort(dim=1, stable=True) if gaps.any() else None
-        return cls(mask=mask, lengths=lengths, order=order, full=False)
+        if looks:
+            gaps = mask[:, 1:] & ~mask[:, :-1]
+            order = (~mask).byte().argsort(dim=1, stable=True) if _any_or_all(gaps) else None
+            return cls(mask=mask, lengths=mask.sum(1), order=order, full=False)
+        gaps = (mask[:, 1:] & ~mask[:, :-1]).any()
+        return cls(mask=mask, lengths=mask.sum(1), order=None, full=False, gaps=gaps)
 
     def pack(self, values: Tensor) -> Tensor:
         """(B, T, ...) to (T, B, ...), real tokens first; one padding token where T is 0. Float16s become float32."""
@@ -80,3 +92,9 @@ class Packing:
             if len(queries)
             else queries
         )
+
+
+def _any_or_all(flags: Tensor, *, every: bool = False) -> bool:
+    """Whether one of the flags is true, or every one; NumPy looks at the host's memory without a detour."""
+    seen = flags.numpy() if flags.device.type == "cpu" else flags
+    return bool(seen.all() if every else seen.any())

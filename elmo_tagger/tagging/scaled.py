@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from elmo_tagger.tagging.chain import Chain
+from elmo_tagger.tagging.devices import on_host
 
 SCALE_EVERY = 4  # steps; a trained model loses a few digits of range a step, and float32 has 38
 LOSS_FACTOR = 1e19
@@ -165,7 +166,7 @@ class ScaledPartition(torch.autograd.Function):
         marginals = messages.alpha * messages.beta / overlap
         left = messages.alpha[:-1] / overlap[:-1]
         right = messages.gamma[1:]
-        if not chain.full or not trusted.all():
+        if not (chain.full and on_host(trusted) and trusted.all()):
             # masked_fill, not a product: padding and distrusted sentences may hold NaN.
             unused = ~(chain.real & trusted).unsqueeze(2)
             marginals, left, right = (

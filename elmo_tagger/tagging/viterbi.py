@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.tagging.chain import Chain
+from elmo_tagger.tagging.devices import on_host
 
 RESCALE_EVERY = 16  # steps; keeps running scores near 0, where float32 is dense, at a small part of a step's cost
 SLAB = 1 << 17  # numbers of a (B, K, K) table kept at a time, half a MiB: a core's second-level cache holds it
@@ -35,6 +36,8 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
     Source: Viterbi 1967; back pointers are found again on the way back, for the tags of the path alone.
     """
+    if not on_host(chain.lengths):
+        return _best_paths(chain)
     if chain.full or len(chain.lengths) < 2:
         return _in_slabs(chain)
     # Longest first, so that each step can stop at the last sentence that goes on.
@@ -46,16 +49,15 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
 
 def _in_slabs(chain: Chain) -> tuple[Tensor, Tensor]:
     _, size, tags = chain.emissions.shape
-    if chain.emissions.device.type == "cpu" and size < SIDE_BY_SIDE and size * tags * tags > 2 * SLAB:
+    if size < SIDE_BY_SIDE and size * tags * tags > 2 * SLAB:
         slabs = torch.split(torch.arange(size), max(1, SLAB // (tags * tags)))
-        parts = [_best_paths(chain.rows(rows)) for rows in slabs]
+        parts = [_best_paths_on_host(chain.rows(rows)) for rows in slabs]
         return torch.cat([path for path, _ in parts], 1), torch.cat([score for _, score in parts])
-    return _best_paths(chain)
+    return _best_paths_on_host(chain)
 
 
 def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
-    if chain.emissions.device.type == "cpu":
-        return _best_paths_on_cpu(chain)
+    """The readable reference of `_best_paths_on_host`, and the way on devices: nothing is copied from there."""
     scores, taken = _running_scores(chain)
     totals = chain.at_last(scores) + chain.end
     best, final = totals.max(1)
@@ -142,7 +144,7 @@ def _walk(chain: Chain, scores: Tensor, final: Tensor) -> Tensor:
     return path
 
 
-def _best_paths_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
+def _best_paths_on_host(chain: Chain) -> tuple[Tensor, Tensor]:
     """As `_best_paths`, with NumPy on the same memory where arrays are small: its calls cost a third of PyTorch's."""
     _, size, tags = chain.emissions.shape
     if size * tags * tags <= (SMALL_ALONE if size == 1 else SMALL):
@@ -152,7 +154,7 @@ def _best_paths_on_cpu(chain: Chain) -> tuple[Tensor, Tensor]:
         rows, taken = scores.numpy(), shifts.numpy()
     last = None if chain.full else chain.last.numpy()
     totals = (rows[-1] if last is None else rows[last, np.arange(size)]) + chain.end.numpy()
-    path = _walk_on_cpu(rows, chain.transitions.numpy(), totals.argmax(1), last)
+    path = _walk_on_host(rows, chain.transitions.numpy(), totals.argmax(1), last)
     score = torch.from_numpy(totals.max(1) + taken)
     return torch.from_numpy(path), score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
 
@@ -178,7 +180,7 @@ def _small_running_scores(chain: Chain) -> tuple[Array, Array]:
     return scores, taken
 
 
-def _walk_on_cpu(scores: Array, transitions: Array, final: Array, last: Array | None) -> Array:
+def _walk_on_host(scores: Array, transitions: Array, final: Array, last: Array | None) -> Array:
     """As `_walk`; `last` is None where every sentence ends with the batch."""
     steps, incoming = len(scores), np.ascontiguousarray(transitions.T)
     path = np.empty((steps, len(final)), dtype=np.int64)
