@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from elmo_tagger import __version__
 from elmo_tagger.cli import check, compare, convert, embed, export_bilm, neighbours, plot, score, vocab
+from elmo_tagger.pipes import pipes_kept
 
 
 class DataErrorGroup(TyperGroup):
@@ -23,7 +24,8 @@ class DataErrorGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand."""
         try:
-            return super().invoke(ctx)
+            with pipes_kept():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of a pipe has left: typer ends quietly
         except (ValueError, OSError) as error:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from elmo_tagger.cli.annotated_files import AsJson, Format, Separator, TagColumn, TokenColumn
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
-    from elmo_tagger.corpus.check import CheckReport, FileReport
+    from elmo_tagger.corpus.check_report import CheckReport, FileReport
 
 
 def check(
@@ -22,26 +23,20 @@ def check(
     scheme: Annotated[
         Optional[str], typer.Option(help="The tag scheme the files should have (default: found).")
     ] = None,
-    format: Annotated[Optional[str], typer.Option(help="The files' format (default: found).")] = None,
-    token_column: Annotated[Optional[int], typer.Option(help="Column of the tokens, from 0.")] = None,
-    tag_column: Annotated[Optional[int], typer.Option(help="Column of the tags, from 0 or from the end (-1).")] = None,
-    separator: Annotated[Optional[str], typer.Option(help="Column separator (default: spaces and tabs).")] = None,
+    file_format: Format = None,
+    token_column: TokenColumn = None,
+    tag_column: TagColumn = None,
+    separator: Separator = None,
     show: Annotated[int, typer.Option(min=0, help="How many items of each list to print.")] = 10,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check annotated files before training: exit status 1 if training would fail on them, else 0."""
     from elmo_tagger.corpus.check import check_files
+    from elmo_tagger.corpus.sources import FileOptions
 
-    report = check_files(
-        files,
-        train=train,
-        scheme=scheme,
-        format=format,
-        token_column=token_column,
-        tag_column=tag_column,
-        separator=separator,
-    )
-    if json:
+    options = FileOptions(format=file_format, token_column=token_column, tag_column=tag_column, separator=separator)
+    report = check_files(files, train=train, scheme=scheme, options=options)
+    if as_json:
         print_json(report.to_json())
     else:
         _print(report, Page(), show)
@@ -104,7 +99,7 @@ def _print_types(report: CheckReport, page: Page) -> None:
         ["type", *(Path(file.path).name for file in report.files)],
         [(name or "(no type)", *(file.entities.get(name, 0) for file in report.files)) for name in types],
     )
-    for path, missing in report.missing_types.items():
+    for path, missing in [*report.missing_types.items(), *report.missing_tags.items()]:
         page.line(f"{path}: {', '.join(missing)} never occur in the training file {report.train}", style="yellow")
 
 
@@ -176,5 +171,7 @@ def _print_verdict(report: CheckReport, page: Page) -> None:
     page.heading("Verdict")
     if not report.failures:
         page.line("No error that would stop training.", style="green")
+    for warning in report.warnings:
+        page.line(f"warning: {warning}", style="yellow")
     for failure in report.failures:
         page.line(f"training would fail: {failure}", style="red")

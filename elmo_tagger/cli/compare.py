@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from typer.core import TyperCommand
 
+from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
 from elmo_tagger.cli.terminal import Page, print_json, warn
 
 if TYPE_CHECKING:
-    from elmo_tagger.corpus.compare import CompareReport, System
+    from elmo_tagger.corpus.compare import CompareReport, Run, System
 
 _BORDER = "\0--"  # no file has this name
 
@@ -29,32 +30,38 @@ def compare(
         Optional[str], typer.Option(help="Gold file (default: each run's file holds gold and predicted tags).")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count strictly instead of as conlleval.")] = False,
+    scheme: GoldScheme = None,
+    pred_scheme: PredScheme = None,
+    file_format: Format = None,
+    gold_column: GoldColumn = None,
+    pred_column: PredColumn = None,
+    separator: Separator = None,
     resamples: Annotated[int, typer.Option(min=1, help="Random swaps and draws.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
     confidence: Annotated[float, typer.Option(help="Of the bootstrap interval.")] = 0.95,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the F1 of two systems: means and spread over runs, a paired test and an interval of the difference."""
     from elmo_tagger.corpus.alignment import pair_reader
-    from elmo_tagger.corpus.compare import compare_runs, read_run
+    from elmo_tagger.corpus.compare import compare_runs, read_system
+    from elmo_tagger.corpus.sources import FileOptions
 
-    first, second = _two_lists(files)
+    if not strict and (scheme or pred_scheme):
+        raise ValueError("--scheme and --pred-scheme are for --strict: conlleval reads every tag scheme in one way")
+    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator)
+
+    def counted(names: list[str]) -> list[Run]:
+        files = [(gold, name) if gold else (name, None) for name in names]
+        reads = [pair_reader(*pair, options=options, predicted_column=pred_column) for pair in files]
+        runs = list(zip(names, reads, strict=True))
+        return read_system(runs, strict=strict, scheme=scheme, predicted_scheme=pred_scheme)
+
+    first, second = map(counted, _two_lists(files))
     counting = "strict" if strict else "conlleval"
-    runs = [
-        read_run(name, pair_reader(gold, name) if gold else pair_reader(name), strict=strict)
-        for name in (*first, *second)
-    ]
-    report = compare_runs(
-        runs[: len(first)],
-        runs[len(first) :],
-        resamples=resamples,
-        seed=seed,
-        confidence=confidence,
-        counting=counting,
-    )
+    report = compare_runs(first, second, resamples=resamples, seed=seed, confidence=confidence, counting=counting)
     for warning in report.warnings:
         warn(warning)
-    if json:
+    if as_json:
         print_json(report.to_json())
     else:
         _print(report, Page())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
@@ -21,42 +22,36 @@ def score(
         typer.Argument(help="Predictions: an annotated file, or what `allennlp predict` or `evaluate` wrote."),
     ] = None,
     train: Annotated[Optional[Path], typer.Option(help="Training file, for entities seen and unseen there.")] = None,
-    scheme: Annotated[Optional[str], typer.Option(help="Tag scheme of gold (default: found).")] = None,
-    pred_scheme: Annotated[Optional[str], typer.Option(help="Tag scheme of the predictions (default: found).")] = None,
-    format: Annotated[Optional[str], typer.Option(help="Format of the gold file (default: found).")] = None,
-    gold_column: Annotated[Optional[int], typer.Option(help="Column of the gold tags, from 0 or from the end.")] = None,
-    pred_column: Annotated[Optional[int], typer.Option(help="Column of the predicted tags, likewise.")] = None,
-    separator: Annotated[Optional[str], typer.Option(help="Column separator (default: spaces and tabs).")] = None,
+    scheme: GoldScheme = None,
+    pred_scheme: PredScheme = None,
+    file_format: Format = None,
+    gold_column: GoldColumn = None,
+    pred_column: PredColumn = None,
+    separator: Separator = None,
     show: Annotated[int, typer.Option(min=0, help="How many of the most frequent mistakes to print.")] = 10,
     html: Annotated[Optional[Path], typer.Option(help="Also write a report for a browser to this file.")] = None,
     html_sentences: Annotated[int, typer.Option(min=0, help="Sentences with mistakes in that report.")] = 500,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Precision, recall and F1 of entities, as conlleval counts and strictly, and what stands behind them."""
     from elmo_tagger.corpus.alignment import pair_reader
     from elmo_tagger.corpus.score import score_pairs
-    from elmo_tagger.corpus.sources import open_tagged
+    from elmo_tagger.corpus.sources import FileOptions, count_markers, open_source, open_tagged
 
-    read = pair_reader(
-        str(gold),
-        str(pred) if pred else None,
-        format=format,
-        gold_column=gold_column,
-        predicted_column=pred_column,
-        separator=separator,
-    )
+    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator)
     report = score_pairs(
-        read,
+        pair_reader(str(gold), str(pred) if pred else None, options=options, predicted_column=pred_column),
         scheme=scheme,
         predicted_scheme=pred_scheme,
         train=open_tagged(str(train)).sentences() if train else None,
+        markers=count_markers(open_source(str(gold), options)),
         keep=html_sentences if html else 0,
     )
     if html:
         from elmo_tagger.corpus.html_report import write_html
 
         write_html(report, html, title=f"{gold} / {pred}" if pred else str(gold))
-    if json:
+    if as_json:
         print_json(report.to_json())
     else:
         _print(report, Page(), show)
@@ -97,6 +92,11 @@ def _print(report: ScoreReport, page: Page, show: int) -> None:
         predicted = f"{key.predicted_phrase} [{key.predicted_type}]" if key.kind != "missed" else "nothing"
         page.line(f"{count:>6,}  {key.kind}: {gold} -> {predicted}")
         page.line(f"        {where}: {sentence}", style="dim")
+    if report.mistakes.forgotten:
+        page.line(
+            f"Of {report.mistakes.forgotten:,} mistakes that had been seen once, phrases are no longer known; one that "
+            "came again later is counted from then on."
+        )
 
 
 def _print_scores(report: ScoreReport, page: Page) -> None:
@@ -110,7 +110,7 @@ def _print_scores(report: ScoreReport, page: Page) -> None:
     rows.append(("macro", *_percent(report.conlleval.macro()), *_percent(report.strict.macro()), "", "", ""))
     rows.append(("overall (micro)", *_percent(loose), *_percent(strict), loose.gold, loose.predicted, loose.correct))
     header = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
-    page.table(header, rows)
+    page.table(header, rows, breaks=(4, 7))
 
 
 def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:

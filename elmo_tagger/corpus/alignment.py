@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from elmo_tagger.corpus.predictions import Predicted, Predictions, open_predictions
 from elmo_tagger.corpus.roles import guess_roles
-from elmo_tagger.corpus.sources import Source, open_tagged
+from elmo_tagger.corpus.sources import DEFAULTS, FileOptions, Source, open_tagged
 from elmo_tagger.text.columns import read_columns
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence
@@ -37,29 +37,25 @@ def pair_reader(
     gold: str,
     predictions: str | None = None,
     *,
-    format: str | None = None,
-    gold_column: int | None = None,
+    options: FileOptions = DEFAULTS,
     predicted_column: int | None = None,
-    separator: str | None = None,
 ) -> Callable[[], Iterator[Pair]]:
     """A function that begins to read gold and predictions side by side; it can be called again and again.
 
     Args:
         gold: The annotated file; where `predictions` is None it holds the predictions too.
         predictions: The file of predictions.
-        format: Format of `gold`; told by its name and content by default.
-        gold_column: Column of the gold tags; found by default.
+        options: What is known about the gold file; its separator is that of the predictions too.
         predicted_column: Column of the predicted tags; found by default.
-        separator: What parts columns; spaces and tabs by default.
 
     Raises:
         OSError: A file cannot be opened.
         DataError: A file does not hold what it should.
     """
     if predictions is None:
-        return lambda: read_pairs(gold, gold_column=gold_column, tag_column=predicted_column, separator=separator)
-    source = open_tagged(gold, format=format, tag_column=gold_column, separator=separator)
-    predicted = open_predictions(predictions, tag_column=predicted_column, separator=separator)
+        return lambda: read_pairs(gold, options, predicted_column=predicted_column)
+    source = open_tagged(gold, options)
+    predicted = open_predictions(predictions, FileOptions(tag_column=predicted_column, separator=options.separator))
     return lambda: align(source, predicted)
 
 
@@ -78,36 +74,34 @@ def align(gold: Source, predictions: Predictions) -> Iterator[Pair]:
     return _in_order(sentences, predictions)
 
 
-def read_pairs(
-    path: str, *, gold_column: int | None = None, tag_column: int | None = None, separator: str | None = None
-) -> Iterator[Pair]:
+def read_pairs(path: str, options: FileOptions = DEFAULTS, *, predicted_column: int | None = None) -> Iterator[Pair]:
     """Pairs from one file that holds both: columns as conlleval reads them, or JSON lines with "gold_tags".
 
     Args:
         path: The file.
-        gold_column: Column of the gold tags; the last but one by default.
-        tag_column: Column of the predicted tags; the last by default.
-        separator: What parts the columns.
+        options: What is known about it; its tags are gold's, in the last column but one by default.
+        predicted_column: Column of the predicted tags; the last by default.
 
     Raises:
         DataError: The file does not hold both.
     """
-    predictions = open_predictions(path, separator=separator)
+    separator, gold_column = options.separator, options.tag_column
+    predictions = open_predictions(path, FileOptions(separator=separator))
     first = next(predictions.read(), None)
     if first is not None and first.tokens is not None and first.gold is not None:
         return _self_contained(predictions)
     roles = guess_roles(path, separator=separator)
     found = [index for index, name in enumerate(roles.names) if name == "tags"]
-    if gold_column is None and tag_column is None and len(found) < 2:
+    if gold_column is None and predicted_column is None and len(found) < 2:
         raise DataError(
             f"{path}: expected two columns of tags, gold and predicted, since no second file is given; its columns "
             f"look like {', '.join(roles.names) or 'none'}",
             path=path,
         )
-    columns = [-2 if gold_column is None else gold_column, -1 if tag_column is None else tag_column]
+    columns = [-2 if gold_column is None else gold_column, -1 if predicted_column is None else predicted_column]
+    token_column = roles.token_column if options.token_column is None else options.token_column
     gold, predicted = (
-        read_columns(path, token_column=roles.token_column, tag_column=column, separator=separator)
-        for column in columns
+        read_columns(path, token_column=token_column, tag_column=column, separator=separator) for column in columns
     )
     return (Pair(sentence, guess.tags or []) for sentence, guess in zip(gold, predicted, strict=True))
 

@@ -2,96 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from elmo_tagger.corpus.duplicates import Duplicates, find_duplicates
-from elmo_tagger.corpus.inconsistency import Inconsistency, find_inconsistencies
-from elmo_tagger.corpus.sources import COLUMNS, Source, open_source
+from elmo_tagger.corpus.check_report import KEPT, TOKEN_BYTES, CheckReport, FileReport
+from elmo_tagger.corpus.duplicates import find_duplicates
+from elmo_tagger.corpus.inconsistency import find_inconsistencies
+from elmo_tagger.corpus.sources import COLUMNS, DEFAULTS, FileOptions, Source, open_source
 from elmo_tagger.corpus.store import Ids, Store, StoreBuilder
+from elmo_tagger.corpus.verdict import failures_of, reader_options, warnings_of
 from elmo_tagger.tagging.detection import SchemeDetector
-from elmo_tagger.tagging.schemes import OUTSIDE, conlleval_spans, problems
+from elmo_tagger.tagging.schemes import BEGINS, ENDS, conlleval_spans, is_tag, problems, split_tag
 from elmo_tagger.text.files import DataError
 
-TOKEN_BYTES = 48
-"""UTF-8 bytes of a token that ELMo's character CNN sees; it reads 50 places, two of which mark begin and end."""
-KEPT = 1000
-"""Messages of a kind that a report keeps; the counts go on."""
-
-
-@dataclass
-class FileReport:
-    """What one file holds.
-
-    Attributes:
-        path: The file.
-        format: Its format.
-        columns: The guessed role of each column; empty where the format has none.
-        scheme: The tag scheme that the fewest sentences break.
-        broken: By scheme, how many sentences are ill-formed in it; 0 means that all tags fit.
-        sentences, tokens: How many.
-        entities: By type, how many, commonest first.
-        sentence_lengths, entity_lengths: How many sentences or entities there are of each length in tokens.
-        errors: How many lines cannot be read or have ill-formed tags.
-        messages: The first of them, as `path:line: what is wrong and how it would be read`.
-        empty_sentences: Blank lines in a row that part no sentences.
-        long_tokens: How many tokens have more than `TOKEN_BYTES` bytes.
-        long_token_places: The first of them, as `path:line: token`.
-    """
-
-    path: str
-    format: str = ""
-    columns: list[str] = field(default_factory=list)
-    scheme: str | None = None
-    broken: dict[str, int] = field(default_factory=dict)
-    sentences: int = 0
-    tokens: int = 0
-    entities: dict[str, int] = field(default_factory=dict)
-    sentence_lengths: dict[int, int] = field(default_factory=dict)
-    entity_lengths: dict[int, int] = field(default_factory=dict)
-    errors: int = 0
-    messages: list[str] = field(default_factory=list)
-    empty_sentences: int = 0
-    long_tokens: int = 0
-    long_token_places: list[str] = field(default_factory=list)
-
-    def say(self, message: str) -> None:
-        """Note an error that would stop a training run."""
-        self.errors += 1
-        if len(self.messages) < KEPT:
-            self.messages.append(message)
-
-
-@dataclass
-class CheckReport:
-    """What several files hold, alone and together.
-
-    Attributes:
-        files: One report a file.
-        train: The path that is taken for the training file.
-        failures: Why training on these files would fail; empty if it would not.
-        missing_types: By path, the entity types that the training file lacks.
-        duplicates: Sentences that occur more than once, within and across files.
-        inconsistencies: Phrases annotated in several ways, those first in which the most occurrences disagree.
-        inconsistent_phrases: How many there are; the list may be shorter.
-    """
-
-    files: list[FileReport]
-    train: str
-    failures: list[str] = field(default_factory=list)
-    missing_types: dict[str, list[str]] = field(default_factory=dict)
-    duplicates: list[Duplicates] = field(default_factory=list)
-    inconsistencies: list[Inconsistency] = field(default_factory=list)
-    inconsistent_phrases: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dictionaries and lists."""
-        return asdict(self)
+_TRAIN = re.compile(r"(?<![a-z])train", re.IGNORECASE)  # as in eng.train or WNUT17train, not in constrained
 
 
 def check_files(
@@ -99,21 +27,15 @@ def check_files(
     *,
     train: str | Path | None = None,
     scheme: str | None = None,
-    format: str | None = None,
-    token_column: int | None = None,
-    tag_column: int | None = None,
-    separator: str | None = None,
+    options: FileOptions = DEFAULTS,
 ) -> CheckReport:
     """Reads the files once and reports on them; an error in a line is noted and reading goes on.
 
     Args:
         paths: Annotated files of any format.
-        train: The one to train on; by default the first with "train" in its name, else the first.
+        train: The one to train on; by default the first whose name has a word that begins with "train", else the first.
         scheme: The tag scheme that they should have; by default each file's own is found.
-        format: Their format; told by name and content by default.
-        token_column: Column of the tokens, as for `open_source`.
-        tag_column: Column of the tags, likewise.
-        separator: What parts columns, likewise.
+        options: What is known about all of them.
 
     Raises:
         OSError: A file cannot be opened or unpacked.
@@ -124,14 +46,17 @@ def check_files(
     words, types = Ids(), Ids()
     stores: dict[str, Store] = {}
     for name in names:
-        source = open_source(name, format=format, token_column=token_column, tag_column=tag_column, separator=separator)
+        source = open_source(name, options)
         file, stores[name] = _read(source, words, types, scheme)
+        file.reader = reader_options(source, options)
         report.files.append(file)
     _find_long_tokens(report.files, stores, words)
     report.missing_types = _missing_types(report)
-    report.duplicates = find_duplicates(stores)
+    report.missing_tags = _missing_tags(report, stores)
+    report.duplicates = find_duplicates(stores, train=report.train)
     report.inconsistencies, report.inconsistent_phrases = find_inconsistencies(stores, limit=KEPT)
-    report.failures = _failures(report, scheme)
+    report.failures = [failure for file in report.files for failure in failures_of(file, train=report.train)]
+    report.warnings = warnings_of(report.files, scheme)
     return report
 
 
@@ -142,7 +67,7 @@ def _training_file(names: Sequence[str], train: str | Path | None) -> str:
         if str(train) not in names:
             raise ValueError(f"the training file {train} is none of the files to check: {', '.join(names)}")
         return str(train)
-    return next((name for name in names if "train" in Path(name).name.lower()), names[0])
+    return next((name for name in names if _TRAIN.search(Path(name).name)), names[0])
 
 
 def _read(source: Source, words: Ids, types: Ids, scheme: str | None) -> tuple[FileReport, Store]:
@@ -156,7 +81,7 @@ def _read(source: Source, words: Ids, types: Ids, scheme: str | None) -> tuple[F
     def note(error: DataError) -> None:
         nonlocal readable
         readable = False
-        file.say(str(error))
+        file.note(error)
 
     for sentence in source.sentences(report=note):
         tags = sentence.tags or []
@@ -190,7 +115,18 @@ def _find_ill_formed(file: FileReport, store: Store, scheme: str) -> None:
         for position, message in problems(store.tags_of(sentence), scheme):
             line = store.line_of(sentence, position)
             where = f"{file.path}:{line}" if line else f"{file.path}: sentence {sentence + 1}, token {position + 1}"
-            file.say(f"{where}: {message}")
+            tag = store.tags_of(sentence)[position]
+            file.say(f"{where}: {message}" + ("" if is_tag(tag, scheme) else _reading_of_foreign(tag)))
+
+
+def _reading_of_foreign(tag: str) -> str:
+    """What counts here make of a tag that the scheme does not have."""
+    letter, entity_type = split_tag(tag)
+    if letter in BEGINS or letter in ENDS:
+        what = "the first token" if letter in BEGINS else "the last token"
+    else:
+        what = "a token"
+    return f"; leniently read as {what} of an entity of type {entity_type!r}"
 
 
 def _find_long_tokens(files: Sequence[FileReport], stores: dict[str, Store], words: Ids) -> None:
@@ -214,20 +150,12 @@ def _missing_types(report: CheckReport) -> dict[str, list[str]]:
     return {path: types for path, types in missing.items() if types}
 
 
-def _failures(report: CheckReport, scheme: str | None) -> list[str]:
-    failures = []
+def _missing_tags(report: CheckReport, stores: dict[str, Store]) -> dict[str, list[str]]:
+    """A tag such as I-DATE can be missing where B-DATE is not: the model cannot learn it either."""
+    train = next(file for file in report.files if file.path == report.train)
+    known, missing = set(stores[train.path].tag_names), {}
     for file in report.files:
-        if file.errors:
-            failures.append(f"{file.path}: {file.errors:,} ill-formed line{'s' if file.errors > 1 else ''}")
-        if not file.sentences:
-            failures.append(f"{file.path}: no sentences")
-        elif file.scheme is None:
-            failures.append(f"{file.path}: no tags")
-        elif file.path == report.train and not file.entities:
-            failures.append(f"{file.path}: every tag is {OUTSIDE}, nothing to learn")
-    tagged = [file for file in report.files if file.scheme is not None]
-    common = [name for name in (tagged[0].broken if tagged else {}) if not any(file.broken[name] for file in tagged)]
-    if scheme is None and not common and all(not file.broken[file.scheme or ""] for file in tagged) and len(tagged) > 1:
-        mixture = ", ".join(f"{file.path} {file.scheme}" for file in tagged)
-        failures.append(f"the files mix tag schemes: {mixture}")
-    return failures
+        if train.scheme is not None and not file.broken.get(train.scheme, 1):
+            new = set(stores[file.path].tag_names) - known
+            missing[file.path] = sorted(tag for tag in new if split_tag(tag)[1] in train.entities)
+    return {path: tags for path, tags in missing.items() if tags}

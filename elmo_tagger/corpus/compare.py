@@ -6,7 +6,8 @@ import hashlib
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
-from elmo_tagger.corpus.resampling import Floats, bootstrap_interval, f1, holm, randomisation_test, runs_test
+from elmo_tagger.corpus.resampling import Floats, Integers, bootstrap_interval, f1, holm, randomisation_test, runs_test
 from elmo_tagger.corpus.store import Ids
 from elmo_tagger.tagging.schemes import conlleval_spans
 from elmo_tagger.text.sentence import Span
@@ -32,12 +33,14 @@ class Run:
         records: `(records, 5)` int32 sentence, type, and its gold, predicted and correct entities there; what a
             sentence has none of is left out.
         gold: `(sentences,)` uint64 digests of the tokens and gold entities of each sentence.
+        notes: What a reader of its scores should know.
     """
 
     name: str
     types: list[str]
     records: NDArray[np.int32]
     gold: NDArray[np.uint64]
+    notes: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> int:
@@ -113,18 +116,47 @@ class CompareReport:
         return asdict(self)
 
 
-def read_run(name: str, read: Callable[[], Iterable[Pair]], *, strict: bool = False) -> Run:
+Read = Callable[[], Iterable[Pair]]
+
+
+def read_system(
+    runs: Sequence[tuple[str, Read]],
+    *,
+    strict: bool = False,
+    scheme: str | None = None,
+    predicted_scheme: str | None = None,
+) -> list[Run]:
+    """Counts the runs of a system.
+
+    Args:
+        runs: For each run its name and what begins to read its pairs; called twice for strict counting.
+        strict: Count strictly, and not as conlleval.
+        scheme: The gold tags' scheme, for strict counting; found by default.
+        predicted_scheme: The predictions' scheme, likewise; found in all runs together, as one system writes one.
+
+    Raises:
+        ValueError: From reading, or no sentences.
+    """
+    if not strict:
+        return [read_run(name, read) for name, read in runs]
+    gold, predicted, notes = find_schemes(
+        lambda: chain.from_iterable(read() for _, read in runs), scheme, predicted_scheme
+    )
+    counted = [read_run(name, read, schemes=(gold, predicted)) for name, read in runs]
+    return [replace(run, notes=tuple(notes)) for run in counted]
+
+
+def read_run(name: str, read: Read, *, schemes: tuple[str, str] | None = None) -> Run:
     """Counts a run sentence by sentence.
 
     Args:
         name: For messages and reports.
-        read: Begins to read the pairs of gold and prediction; called twice for strict counting.
-        strict: Count strictly, and not as conlleval.
+        read: Begins to read the pairs of gold and prediction.
+        schemes: The schemes of gold and of the predictions, to count strictly; as conlleval by default.
 
     Raises:
         ValueError: From `read`, or no sentences.
     """
-    schemes = find_schemes(read) if strict else None
     types = Ids()
     records, digests = array("i"), array("Q")
     for index, pair in enumerate(read()):
@@ -180,19 +212,32 @@ def compare_runs(
         confidence,
         warnings=_warnings(runs),
     )
-    names, every = _dense(runs)
-    a, b = every[: len(first)], every[len(first) :]
-    p_sentences = randomisation_test(a, b, resamples=resamples, seed=seed)
+    names, counts, times = distinct_rows(runs)
+    report.rows = _rows(names, counts[: len(first)], counts[len(first) :], times, report)
+    return report
+
+
+def _rows(names: Sequence[str], a: Floats, b: Floats, times: Integers, report: CompareReport) -> list[Row]:
+    """The rows of a report from `(runs, rows, groups, 3)` counts of two systems; `times` is how often each row is."""
+    resamples, seed = report.resamples, report.seed
+    p_sentences = randomisation_test(a, b, resamples=resamples, seed=seed, times=times)
     low, high = bootstrap_interval(
-        a, b, sentences=report.sentences, resamples=resamples, seed=seed, confidence=confidence
+        a,
+        b,
+        sentences=report.sentences,
+        resamples=resamples,
+        seed=seed,
+        times=times,
+        confidence=report.confidence,
     )
-    scores_a, scores_b = 100 * f1(a.sum(axis=1)), 100 * f1(b.sum(axis=1))  # (runs, groups)
+    scores_a, scores_b = (100 * f1(np.einsum("nrgk,r->ngk", part, times)) for part in (a, b))  # (runs, groups)
     several = min(len(a), len(b)) > 1
     p_runs = runs_test(scores_a, scores_b, resamples=resamples, seed=seed) if several else None
     p_holm = holm(p_sentences[1:])
+    rows = []
     for index, name in enumerate(names):
         left, right = _system(scores_a[:, index]), _system(scores_b[:, index])
-        report.rows.append(
+        rows.append(
             Row(
                 name,
                 left,
@@ -205,7 +250,7 @@ def compare_runs(
                 None if p_runs is None else float(p_runs[index]),
             )
         )
-    return report
+    return rows
 
 
 def _count(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, list[int]]:
@@ -219,7 +264,7 @@ def _count(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, list[in
 
 
 def _warnings(runs: Sequence[Run]) -> list[str]:
-    warnings = []
+    warnings = list(dict.fromkeys(f"{run.name}: {note}" for run in runs for note in run.notes))
     for run in runs[1:]:
         if run.sentences != runs[0].sentences:
             raise ValueError(
@@ -237,17 +282,35 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
     return warnings
 
 
-def _dense(runs: Sequence[Run]) -> tuple[list[str], Floats]:
-    """Group names, and `(runs, rows, groups, 3)` counts of the sentences that have an entity somewhere."""
+def distinct_rows(runs: Sequence[Run]) -> tuple[list[str], Floats, Integers]:
+    """The different counts that sentences have, so that a million sentences cost no more than a few thousand.
+
+    Args:
+        runs: Of equally many sentences.
+
+    Returns:
+        Names of the groups; `(runs, rows, groups, 3)` counts, no two rows alike; `(rows,)` how many sentences have
+        them. Sentences without any entity are in no row.
+    """
     types = sorted({name for run in runs for name in run.types})
-    rows = np.unique(np.concatenate([run.records[:, 0] for run in runs]))
-    dense = np.zeros((len(runs), len(rows), len(types) + 1, 3))
-    for number, run in enumerate(runs):
-        group = np.array([types.index(name) + 1 for name in run.types], dtype=np.int64)
-        row = np.searchsorted(rows, run.records[:, 0])
-        dense[number, row, group[run.records[:, 1]]] = run.records[:, 2:]
-    dense[:, :, 0] = dense[:, :, 1:].sum(axis=2)
-    return [OVERALL, *types], dense
+    groups = [np.array([types.index(name) for name in run.types], dtype=np.int64) for run in runs]
+    random = np.random.default_rng(0)
+    prints = np.zeros(runs[0].sentences, dtype=np.uint64)  # the sum of count x a random number of its place, mod 2**64
+    for run, group in zip(runs, groups, strict=True):
+        factors = random.integers(0, 2**64, size=(len(types), 3), dtype=np.uint64)
+        of_record = (run.records[:, 2:].astype(np.uint64) * factors[group[run.records[:, 1]]]).sum(axis=1)
+        np.add.at(prints, run.records[:, 0], of_record)
+    known, sentences, times = np.unique(prints, return_index=True, return_counts=True)
+    if len(known) and known[0] == 0:
+        sentences, times = sentences[1:], times[1:]
+    row_of = np.full(len(prints), -1, dtype=np.int64)
+    row_of[sentences] = np.arange(len(sentences))
+    counts = np.zeros((len(runs), len(sentences), len(types) + 1, 3))
+    for number, (run, group) in enumerate(zip(runs, groups, strict=True)):
+        records = run.records[row_of[run.records[:, 0]] >= 0]
+        counts[number, row_of[records[:, 0]], group[records[:, 1]] + 1] = records[:, 2:]
+    counts[:, :, 0] = counts[:, :, 1:].sum(axis=2)
+    return [OVERALL, *types], counts, times.astype(np.int64)
 
 
 def _system(scores: Floats) -> System:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elmo_tagger.corpus.sources import COLUMNS, Source, open_tagged
+from elmo_tagger.corpus.sources import COLUMNS, DEFAULTS, FileOptions, Source, open_tagged
+from elmo_tagger.corpus.tokens import with_tokens
 from elmo_tagger.tagging.detection import SchemeDetector
 from elmo_tagger.tagging.schemes import get_scheme, spans_to_tags, tags_to_spans
 from elmo_tagger.text.files import DataError, read_text_lines, replace_file
-from elmo_tagger.text.formats.alignment import tokenized
 from elmo_tagger.text.formats.document import Document
 from elmo_tagger.text.formats.registry import Format, format_of, get_format
 from elmo_tagger.text.sentence import Sentence, Span
@@ -45,11 +45,8 @@ def convert_file(
     *,
     to: str | None = None,
     scheme: str | None = None,
-    source_format: str | None = None,
+    options: FileOptions = DEFAULTS,
     target_format: str | None = None,
-    token_column: int | None = None,
-    tag_column: int | None = None,
-    separator: str | None = None,
     lenient: bool = False,
     split_tokens: bool = False,
     language: str = "en",
@@ -63,11 +60,8 @@ def convert_file(
         target: The file to write.
         to: The target's tag scheme; by default the source's, or BIO where that has none.
         scheme: The source's tag scheme; by default the one that all its tags fit.
-        source_format: By default told by name and content.
-        target_format: By default told by the name; `source_format` where the name says nothing.
-        token_column: Column of the tokens in a column file; guessed by default.
-        tag_column: Column of the tags, likewise.
-        separator: What parts the columns of the source; any run of spaces and tabs by default.
+        options: What is known about the source.
+        target_format: By default told by the name, and the source's where that says nothing.
         lenient: Read ill-formed tags as conlleval does instead of refusing them.
         split_tokens: Split tokens where an entity begins or ends within them instead of refusing it.
         language: Of spaCy's tokenizer, for texts without tokens.
@@ -76,15 +70,13 @@ def convert_file(
         ValueError: What cannot be read, or what the target's format cannot express; names the sentence.
         OSError: A file cannot be opened or written.
     """
-    found = open_tagged(
-        str(source), format=source_format, token_column=token_column, tag_column=tag_column, separator=separator
-    )
+    found = open_tagged(str(source), options)
     target_format = target_format or _target_format(target, found.format)
     reader, writer = get_format(found.format), get_format(target_format)
+    if to and not writer.has_tags:
+        raise DataError(f"--to {to}: {target_format} has character offsets, and no tags that could be {to}")
     source_scheme = _source_scheme(found, scheme, lenient) if reader.has_tags else None
     target_scheme = get_scheme(to or source_scheme or "BIO").name if writer.has_tags else None
-    if to and target_scheme is None:
-        raise DataError(f"--to {to}: {target_format} has character offsets, and no tags that could be {to}")
     report = Conversion(found.format, target_format, source_scheme, target_scheme)
 
     def spans_of(sentence: Sentence) -> list[Span]:
@@ -93,21 +85,19 @@ def convert_file(
         report.entities += len(spans)
         return spans
 
+    def tags_of(spans: Sequence[Span], length: int) -> list[str]:
+        return spans_to_tags(spans, length, target_scheme or "")
+
     if target_format == found.format == COLUMNS:
-        _retag(
-            found,
-            target,
-            lambda sentence: spans_to_tags(spans_of(sentence), len(sentence.tokens), target_scheme or ""),
-            separator,
-        )
+        _retag(found, target, lambda each: tags_of(spans_of(each), len(each.tokens)), options.separator)
         return report
-    documents = _read(found, reader, spans_of, report, separator)
-    if not writer.has_tags:
+    documents = _read(found, reader, spans_of, report, options.separator)
+    if writer.has_tags:
+        tokenizer = Tokenizer(language=language)
+        tokenized = (with_tokens(each, i, tokenizer, split=split_tokens)[0] for i, each in enumerate(documents))
+        writer.write(tokenized, target, tags_of=tags_of)
+    else:
         writer.write(documents, target)
-        return report
-    tokenizer = Tokenizer(language=language)
-    with_tokens = (tokenized(document, tokenizer, split_at_entities=split_tokens) for document in documents)
-    writer.write(with_tokens, target, tags_of=lambda spans, length: spans_to_tags(spans, length, target_scheme or ""))
     return report
 
 

@@ -32,16 +32,16 @@ class Duplicates:
     examples: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def find_duplicates(stores: dict[str, Store]) -> list[Duplicates]:
+def find_duplicates(stores: dict[str, Store], *, train: str) -> list[Duplicates]:
     """All pairs of files, and files with themselves, that share sentences.
 
     Sentences are compared by their tokens, case included, through 64-bit fingerprints.
 
     Args:
         stores: By path; all with the same `words`.
+        train: The training file: how much of another file it holds is counted, not how much of it others hold.
     """
-    if not stores:
-        return []
+    stores = {train: stores[train], **stores}
     words = list(next(iter(stores.values())).words)
     longest = max(int(store.lengths.max(initial=0)) for store in stores.values())
     fingerprints = Fingerprints(words=len(words), longest=longest)

@@ -76,7 +76,7 @@ class MistakeTable:
     Attributes:
         limit: Distinct mistakes that are kept; when there are more, those seen once are forgotten.
         kinds: How many matches of each kind there were.
-        forgotten: Mistakes that fell out.
+        forgotten: How many fell out, each seen once.
     """
 
     limit: int = 100_000

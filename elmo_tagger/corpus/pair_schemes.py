@@ -23,7 +23,7 @@ def find_schemes(
     that it does not know, or plainly are well-formed in another.
 
     Raises:
-        TagSchemeError: An unknown name, or tags that fit no scheme.
+        TagSchemeError: An unknown name, or tags of which no scheme has all.
     """
     if gold_scheme is not None:
         gold_scheme = get_scheme(gold_scheme).name
@@ -39,22 +39,34 @@ def find_schemes(
         predicted.add(replace(pair.sentence, tags=pair.predicted))
         tags.update(pair.predicted)
         entity_sentences += any(tag != OUTSIDE for tag in pair.predicted)
-    gold_scheme = gold_scheme or _found(gold, "gold")
-    if predicted_scheme is not None:
-        return gold_scheme, predicted_scheme, []
+    notes: list[str] = []
+    if gold_scheme is None:
+        gold_scheme = _found(gold, "gold")
+        if gold.broken[gold_scheme]:
+            notes.append(f"gold fits no scheme and is read as {gold.account(gold_scheme)}")
+    if predicted_scheme is None:
+        predicted_scheme, more = _predicted_scheme(predicted, gold_scheme, tags, entity_sentences)
+        notes += more
+    return gold_scheme, predicted_scheme, notes
+
+
+def _predicted_scheme(
+    predicted: SchemeDetector, gold_scheme: str, tags: set[str], entity_sentences: int
+) -> tuple[str, list[str]]:
+    """The scheme of the predictions, and what is to be said about it."""
     found = predicted.ranking()[0]
     broken = predicted.broken[gold_scheme]
     if not broken or found == gold_scheme:
-        return gold_scheme, gold_scheme, []
+        return gold_scheme, []
     numbers = (
         f"{broken:,} of the {entity_sentences:,} sentences with predicted entities are ill-formed in {gold_scheme}"
     )
     if not all(is_tag(tag, gold_scheme) for tag in tags):
         found = _found(predicted, "predicted")
-        return gold_scheme, found, [f"gold is read as {gold_scheme}, the predictions as {found}"]
+        return found, [f"gold is read as {gold_scheme}, the predictions as {found}"]
     if not predicted.broken[found] and 2 * broken > entity_sentences >= _MANY:
-        return gold_scheme, found, [f"the predictions are read as {found}: {numbers}, the scheme of gold"]
-    return gold_scheme, gold_scheme, [f"{numbers}, the scheme of gold, but {predicted.broken[found]:,} in {found}"]
+        return found, [f"the predictions are read as {found}: {numbers}, the scheme of gold"]
+    return gold_scheme, [f"{numbers}, the scheme of gold, but {predicted.broken[found]:,} in {found}"]
 
 
 def _found(detector: SchemeDetector, side: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from elmo_tagger.corpus.sources import open_tagged
+from elmo_tagger.corpus.sources import DEFAULTS, FileOptions, open_tagged
 from elmo_tagger.text.files import DataError, read_text_lines
 
 TOKEN_KEYS = ("tokens", "words")  # "words" is what AllenNLP's own taggers write
@@ -44,9 +44,7 @@ class Predictions:
     read: Callable[[], Iterator[Predicted]]
 
 
-def open_predictions(
-    path: str, *, format: str | None = None, tag_column: int | None = None, separator: str | None = None
-) -> Predictions:
+def open_predictions(path: str, options: FileOptions = DEFAULTS) -> Predictions:
     """Finds out how a file of predictions is to be read.
 
     JSON lines with "tags" are AllenNLP's output; anything else is an annotated file as for `open_tagged`, its last
@@ -57,11 +55,11 @@ def open_predictions(
         DataError: The first line is no JSON though the file says so, or there are no tags.
     """
     first = next((item for item in read_text_lines(path, report=lambda error: None) if item[1].strip()), (0, ""))
-    if format is None and first[1].lstrip().startswith("{"):
+    if options.format is None and first[1].lstrip().startswith("{"):
         record = _record(path, *first)
         if "tags" in record:
             return Predictions(path, _is_batch(record["tags"]), lambda: read_allennlp(path))
-    source = open_tagged(path, format=format, tag_column=tag_column, separator=separator)
+    source = open_tagged(path, options)
     return Predictions(
         path,
         False,

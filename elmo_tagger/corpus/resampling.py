@@ -1,7 +1,8 @@
 """Is a difference of F1 more than chance? Resampling over sentences and over runs, on counts.
 
 Counts are arrays `(runs, rows, groups, 3)` of gold, predicted and correct entities; a row is a sentence that has any,
-and a group is an entity type, or all types together. F1 of summed counts is 2 x correct / (gold + predicted).
+or several sentences of equal counts, and a group is an entity type, or all types together. F1 of summed counts is
+2 x correct / (gold + predicted). Sentences of equal counts are drawn together, by binomial and multinomial numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 _BATCH_CELLS: Final = 2_000_000  # random numbers drawn at once; fixes the memory, and the stream of numbers too
 _ENUMERATED: Final = 20_000  # divisions of the runs up to which all are looked at
 
@@ -25,7 +27,9 @@ def f1(counts: Floats) -> Floats:
     return 2 * counts[..., 2] / np.where(both > 0, both, 1)
 
 
-def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: int) -> Floats:
+def randomisation_test(
+    first: Floats, second: Floats, *, resamples: int, seed: int, times: Integers | None = None
+) -> Floats:
     """Paired approximate randomisation: p-values of "the two systems are the same" against a difference of F1.
 
     A resample swaps the two systems' outputs in each sentence with probability 1/2; the p-value is the share of
@@ -37,6 +41,7 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
         second: The other's, of the same sentences and groups; runs may differ in number.
         resamples: How many random swaps.
         seed: Of the random numbers.
+        times: `(rows,)` how many sentences each row stands for; one by default.
 
     Returns:
         `(groups,)` p-values, two-sided.
@@ -45,14 +50,15 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
     """
     # Means over runs, as integers (times both numbers of runs), so that ties with the observed value stay ties.
     a, b = first.sum(axis=0) * len(second), second.sum(axis=0) * len(first)
-    total_a, total_b = a.sum(axis=0), b.sum(axis=0)
+    times = np.ones(len(a), dtype=np.int64) if times is None else times
+    total_a, total_b = (np.tensordot(times, part, axes=1) for part in (a, b))
     observed = np.abs(f1(total_a) - f1(total_b))
     matters = np.flatnonzero((a != b).any(axis=(1, 2)))  # swapping equal outputs changes nothing
     change = (a - b)[matters].reshape(len(matters), total_a.size)
     extreme = np.zeros(len(observed), dtype=np.int64)
     random = np.random.default_rng([seed, 0])
     for size in _batches(resamples, len(matters)):
-        swapped = random.integers(0, 2, size=(size, len(matters)), dtype=np.int8).astype(np.float64)
+        swapped = random.binomial(times[matters], 0.5, size=(size, len(matters))).astype(np.float64)
         moved = (swapped @ change).reshape(size, *total_a.shape)
         difference = np.abs(f1(total_a - moved) - f1(total_b + moved))
         extreme += (difference >= observed - 1e-12).sum(axis=0)
@@ -60,7 +66,14 @@ def randomisation_test(first: Floats, second: Floats, *, resamples: int, seed: i
 
 
 def bootstrap_interval(
-    first: Floats, second: Floats, *, sentences: int, resamples: int, seed: int, confidence: float = 0.95
+    first: Floats,
+    second: Floats,
+    *,
+    sentences: int,
+    resamples: int,
+    seed: int,
+    times: Integers | None = None,
+    confidence: float = 0.95,
 ) -> tuple[Floats, Floats]:
     """Percentile intervals of the difference of mean F1, first minus second.
 
@@ -73,6 +86,7 @@ def bootstrap_interval(
         sentences: Sentences of the test set, those without any entity included.
         resamples: How many draws.
         seed: Of the random numbers.
+        times: `(rows,)` how many sentences each row stands for; one by default.
         confidence: Probability that the interval covers.
 
     Returns:
@@ -80,12 +94,12 @@ def bootstrap_interval(
     """
     runs, rows, groups, _ = first.shape
     flat = np.concatenate([first, second]).transpose(1, 0, 2, 3).reshape(rows, (runs + len(second)) * groups * 3)
+    times = np.ones(rows, dtype=np.int64) if times is None else times
+    shares = np.append(times, sentences - times.sum()) / sentences  # the last: sentences without any entity
     random = np.random.default_rng([seed, 1])
     drawn = []
-    for size in _batches(resamples, sentences):
-        weights = np.empty((size, rows))
-        for times in weights:
-            times[:] = np.bincount(random.integers(0, sentences, sentences), minlength=sentences)[:rows]
+    for size in _batches(resamples, rows):
+        weights = random.multinomial(sentences, shares, size=size)[:, :rows].astype(np.float64)
         scores = f1((weights @ flat).reshape(size, -1, groups, 3))  # (size, all runs, groups)
         means = [_mean_of_drawn(part, random) for part in (scores[:, :runs], scores[:, runs:])]
         drawn.append(means[0] - means[1])

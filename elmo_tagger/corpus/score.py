@@ -15,6 +15,7 @@ from elmo_tagger.tagging.schemes import (
     OUTSIDE,
     TagSchemeError,
     conlleval_spans,
+    get_scheme,
     problems,
     spans_to_tags,
 )
@@ -24,6 +25,9 @@ from elmo_tagger.text.sentence import Sentence, Span
 ENTITY_LENGTHS: Final = (1, 2, 3, 4, 6)
 SENTENCE_LENGTHS: Final = (1, 11, 21, 31, 51)
 """Lower edges of the groups that scores are broken down by, in tokens."""
+
+
+_SCRIPT_LETTERS: Final = frozenset("BIE")  # Source: conlleval (2004), its subroutines for the ends of chunks
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def score_pairs(
     scheme: str | None = None,
     predicted_scheme: str | None = None,
     train: Iterable[Sentence] | None = None,
+    markers: int = 0,
     keep: int = 0,
 ) -> ScoreReport:
     """Scores predictions in two passes: one to find the tag schemes, one to count.
@@ -154,10 +159,12 @@ def score_pairs(
         scheme: The gold tags' scheme; by default the one that the fewest sentences break.
         predicted_scheme: The predicted tags' scheme; by default that of gold if it has all of the tags.
         train: Training sentences, for the scores of entities seen and unseen there.
+        markers: Lines of the gold file that begin documents, which the conlleval script counts as tokens.
         keep: How many sentences with mistakes the report keeps for display.
 
     Raises:
-        TagSchemeError: The tags fit no scheme.
+        TagSchemeError: Tags of which no scheme has all (among them `O-PER` and `B-`, which the conlleval script would
+            read as `O` and as a type without a name).
         DataError: From `read`.
     """
     gold_name, predicted_name, notes = find_schemes(read, scheme, predicted_scheme)
@@ -169,7 +176,27 @@ def score_pairs(
         _count(report, pair, known, keep)
     if not report.sentences:
         raise TagSchemeError("no sentences to score")
+    report.notes += _about_the_script(report, markers)
     return report
+
+
+def _about_the_script(report: ScoreReport, markers: int) -> list[str]:
+    """Where the conlleval script itself would print other numbers."""
+    notes = []
+    schemes = {name: get_scheme(name).letters for name in (report.gold_scheme, report.predicted_scheme)}
+    foreign = [name for name, letters in schemes.items() if not set(letters) <= _SCRIPT_LETTERS]
+    if foreign:
+        notes.append(
+            f"the conlleval script does not know {' or '.join(foreign)} and joins entities there; these are its "
+            "numbers for the same entities in BIO"
+        )
+    if markers:
+        tokens, correct = report.tokens + markers, report.correct_tokens + markers
+        notes.append(
+            f"the conlleval script counts the {markers:,} document marker{'s' if markers > 1 else ''} as tokens: "
+            f"{tokens:,} tokens, accuracy {100 * correct / tokens:.2f}%"
+        )
+    return notes
 
 
 def known_entities(sentences: Iterable[Sentence]) -> set[tuple[str, str]]:

@@ -9,12 +9,31 @@ from typing import Any
 
 from elmo_tagger.corpus.roles import guess_roles
 from elmo_tagger.tagging.schemes import spans_to_tags
-from elmo_tagger.text.columns import read_columns
-from elmo_tagger.text.files import DataError, read_text_lines
+from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_lines, read_text_lines
 from elmo_tagger.text.sentence import Sentence
 
-Report = Callable[[DataError], None]
 COLUMNS = "columns"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """How an annotated file is to be read, as far as its user says.
+
+    Attributes:
+        format: Name of its format; by default told by its name and its first character.
+        token_column: Column of the tokens in a column file, from 0 or from the end if negative; guessed by default.
+        tag_column: Column of the tags, likewise.
+        separator: What parts its columns; any run of spaces and tabs by default.
+    """
+
+    format: str | None = None
+    token_column: int | None = None
+    tag_column: int | None = None
+    separator: str | None = None
+
+
+DEFAULTS = FileOptions()
 
 
 @dataclass(frozen=True)
@@ -44,54 +63,37 @@ class Source:
         return self.format != COLUMNS or self.tag_column is not None
 
 
-def open_source(
-    path: str,
-    *,
-    format: str | None = None,
-    token_column: int | None = None,
-    tag_column: int | None = None,
-    separator: str | None = None,
-) -> Source:
+def open_source(path: str, options: FileOptions = DEFAULTS) -> Source:
     """Finds out how a file is to be read; reading begins with `sentences`.
 
     Args:
         path: The file; `.gz` and `.xz` are unpacked.
-        format: Name of its format; by default told by its name and its first character.
-        token_column: Column of the tokens in a column file, from 0 or from the end if negative; guessed by default.
-        tag_column: Column of the tags, likewise.
-        separator: What parts its columns; any run of spaces and tabs by default.
+        options: What is known about it.
 
     Raises:
         OSError: The file cannot be opened.
         DataError: The format is unknown.
     """
-    format = format or guess_format(path)
-    if format != COLUMNS:
-        return Source(path, format, (), 0, None, lambda *, report=None: _documents(path, format, report))
-    roles = guess_roles(path, separator=separator)
-    tokens = roles.token_column if token_column is None else token_column
-    tags = roles.tag_column if tag_column is None else tag_column
+    name = options.format or guess_format(path)
+    if name != COLUMNS:
+        return Source(path, name, (), 0, None, lambda *, report=None: _documents(path, name, report))
+    roles = guess_roles(path, separator=options.separator)
+    tokens = roles.token_column if options.token_column is None else options.token_column
+    tags = roles.tag_column if options.tag_column is None else options.tag_column
 
     def sentences(*, report: Report | None = None) -> Iterator[Sentence]:
-        return read_columns(path, token_column=tokens, tag_column=tags, separator=separator, report=report)
+        return read_columns(path, token_column=tokens, tag_column=tags, separator=options.separator, report=report)
 
-    return Source(path, format, roles.names, tokens, tags, sentences)
+    return Source(path, name, roles.names, tokens, tags, sentences)
 
 
-def open_tagged(
-    path: str,
-    *,
-    format: str | None = None,
-    token_column: int | None = None,
-    tag_column: int | None = None,
-    separator: str | None = None,
-) -> Source:
+def open_tagged(path: str, options: FileOptions = DEFAULTS) -> Source:
     """As `open_source`, for what makes no sense without tags.
 
     Raises:
         DataError: No column looks like tags.
     """
-    source = open_source(path, format=format, token_column=token_column, tag_column=tag_column, separator=separator)
+    source = open_source(path, options)
     if not source.tagged:
         columns = f"its columns look like {', '.join(source.columns)}" if source.columns else "it is empty"
         raise DataError(f"{path}: found no tags, {columns}", path=path)
@@ -118,23 +120,24 @@ def guess_format(path: str) -> str:
     return "jsonl" if first.startswith('{"') else COLUMNS
 
 
-def _documents(path: str, format: str, report: Report | None) -> Iterator[Sentence]:
-    """The sentences of a format that is read document by document; what follows an error in the file is not read."""
+def count_markers(source: Source) -> int:
+    """How many `-DOCSTART-` lines a column file has; 0 for other formats."""
+    if source.format != COLUMNS:
+        return 0
+    marker = DOCUMENT_MARKER.encode()
+    return sum(line.split()[:1] == [marker] for line in read_lines(source.path) if marker in line)
+
+
+def _documents(path: str, name: str, report: Report | None) -> Iterator[Sentence]:
+    """The sentences of a format that is read document by document."""
     from elmo_tagger.text.formats.registry import get_format
 
-    reader = get_format(format)
-    try:
-        if reader.has_tags:
-            yield from _as_tagged(path, reader.read)
-        else:
-            yield from _from_offsets(path, reader.read, report)
-    except DataError as error:
-        if report is None:
-            raise
-        report(error)
+    reader = get_format(name)
+    read = _as_tagged if reader.has_tags else _from_offsets
+    yield from read(path, reader.read, report)
 
 
-def _as_tagged(path: str, read: Callable[..., Iterator[object]]) -> Iterator[Sentence]:
+def _as_tagged(path: str, read: Callable[..., Iterator[object]], report: Report | None) -> Iterator[Sentence]:
     """The sentences with the tags that the file has, caught where the reader would have them read as spans."""
     caught: list[Sentence] = []
 
@@ -142,24 +145,21 @@ def _as_tagged(path: str, read: Callable[..., Iterator[object]]) -> Iterator[Sen
         caught.append(sentence)
         return []
 
-    for _ in read(path, spans_of=catch):
+    for _ in read(path, spans_of=catch, report=report):
         yield from caught
         caught.clear()
 
 
 def _from_offsets(path: str, read: Callable[..., Iterator[Any]], report: Report | None) -> Iterator[Sentence]:
-    from elmo_tagger.text.formats.alignment import token_spans, tokenized
+    from elmo_tagger.corpus.tokens import with_tokens
     from elmo_tagger.text.tokenize import Tokenizer
 
     tokenizer = Tokenizer()
-    for index, document in enumerate(read(path)):
-        document = tokenized(document, tokenizer)
+    for index, document in enumerate(read(path, report=report)):
         try:
-            spans = token_spans(document, index)
+            document, spans = with_tokens(document, index, tokenizer)
         except DataError as error:
-            if report is None:
-                raise
-            report(error)
+            give_or_raise(error, report)
             continue
         for sentence, found in zip(document.sentences, spans, strict=True):
             tags = spans_to_tags(found, len(sentence.tokens), "BIO")

@@ -74,19 +74,27 @@ class SchemeDetector:
         """The scheme of everything seen.
 
         Args:
-            strict: Refuse when no scheme fits all; otherwise the scheme that the fewest sentences break.
+            strict: Refuse when no scheme fits all; otherwise, of the schemes that have all of the tags, the one that
+                the fewest sentences break.
 
         Raises:
-            TagSchemeError: No scheme fits all sentences, or the best one fits none.
+            TagSchemeError: No scheme fits all sentences; or, if not `strict`, none has all of the tags.
         """
-        best = self.ranking()[0]
-        broken = self.broken[best]
-        if broken and (strict or broken == self.sentences):
-            raise TagSchemeError(
-                f"the tags fit no scheme; nearest is {best}, which {broken} of {self.sentences} sentences break, "
-                f"first at {self.first_problem[best]}"
-            )
+        ranking = self.ranking()
+        best = next((name for name in ranking if strict or self._has_all_tags(name)), None)
+        if best is None or (strict and self.broken[best]):
+            raise TagSchemeError(f"the tags fit no scheme; nearest is {self.account(ranking[0])}")
         return get_scheme(best).name
+
+    def account(self, name: str) -> str:
+        """A scheme with the number of sentences that break it and the first of them, for messages."""
+        return (
+            f"{name}, which {self.broken[name]:,} of {self.sentences:,} sentences break, first at "
+            f"{self.first_problem[name]}"
+        )
+
+    def _has_all_tags(self, name: str) -> bool:
+        return all(is_tag(tag, name) for pair in self._judged for tag in pair)
 
 
 def detect_scheme(sentences: Iterable[Tagged], *, strict: bool = True) -> str:

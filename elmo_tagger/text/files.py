@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from elmo_tagger.text.pipes import open_kept
+from elmo_tagger.pipes import open_kept
 
 BOM = b"\xef\xbb\xbf"
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.corpus.convert import convert_file
-from elmo_tagger.corpus.sources import open_source
+from elmo_tagger.corpus.sources import FileOptions, open_source
 from elmo_tagger.tagging.schemes import SCHEMES, spans_to_tags, tags_to_spans
 from elmo_tagger.text.columns import write_columns
 from elmo_tagger.text.formats.registry import FORMATS
@@ -56,12 +56,11 @@ def sentences(draw: st.DrawFn) -> list[tuple[list[str], list[Span]]]:
 def test_there_and_back(name: str, content: list[tuple[list[str], list[Span]]], source: str, target: str) -> None:
     tagged = [Sentence(tokens, list(spans_to_tags(spans, len(tokens), source))) for tokens, spans in content]
     write_columns(tagged, "in.conll", document_marker=None)
-    options = {"token_column": 0, "tag_column": 1}
-    convert_file("in.conll", "there", target_format=name, scheme=source, **options)
-    convert_file(
-        "there", "back.conll", source_format=name, scheme=source if FORMATS[name].has_tags else None, to=target
-    )
-    back = open_source("back.conll", **options).sentences()
+    options = FileOptions(token_column=0, tag_column=1)
+    convert_file("in.conll", "there", target_format=name, scheme=source, options=options)
+    read_as = FileOptions(format=name)
+    convert_file("there", "back.conll", options=read_as, scheme=source if FORMATS[name].has_tags else None, to=target)
+    back = open_source("back.conll", options).sentences()
     assert [(s.tokens, tags_to_spans(s, target)) for s in back] == content
 
 
@@ -81,7 +80,7 @@ def test_column_files_keep_all_but_the_tags() -> None:
 
 def test_tokens_with_spaces() -> None:
     Path("in.tsv").write_text("New York\tx\tB-LOC\nis\t\tO\n", encoding="utf-8")
-    convert_file("in.tsv", "out.tsv", to="BIOES", separator="\t")
+    convert_file("in.tsv", "out.tsv", to="BIOES", options=FileOptions(separator="\t"))
     assert Path("out.tsv").read_text(encoding="utf-8") == "New York\tx\tS-LOC\nis\t\tO\n"
 
 
@@ -157,7 +156,11 @@ def test_messages() -> None:
             "--to BIO: jsonl has character offsets, and no tags that could be BIO",
         ),
         (("in.conll", "out.conll"), {"to": "BIX"}, "unknown tag scheme 'BIX', expected one of BIO/IOB2"),
-        (("in.conll", "out.conll"), {"source_format": "xml"}, "format 'xml': expected one of columns, conllu"),
+        (
+            ("in.conll", "out.conll"),
+            {"options": FileOptions(format="xml")},
+            "format 'xml': expected one of columns, conllu",
+        ),
         (("words", "out.conll"), {}, "words: found no tags, its columns look like tokens"),
     ]:
         with pytest.raises(ValueError) as caught:  # noqa: PT011  (the text is compared below)

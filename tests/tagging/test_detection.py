@@ -48,3 +48,12 @@ def test_no_scheme_names_the_nearest_and_the_place():
 def test_tags_that_no_sentence_fits_are_refused_leniently_too():
     with pytest.raises(TagSchemeError, match=r"first at sentence 0: 'NOUN' is no BIO tag"):
         detect_scheme([["NOUN"]], strict=False)
+
+
+def test_ill_formed_sentences_alone_have_a_scheme_if_it_has_all_of_their_tags():
+    assert detect_scheme([["B-X", "I-Y"]], strict=False) == "BIO"
+    assert detect_scheme([["B-X", "I-X"], ["O", "I-X"], ["U-X"]], strict=False) == "BIOUL"
+    with pytest.raises(
+        TagSchemeError, match=r"nearest is BIO, which 1 of 2 sentences break, first at sentence 1: 'X-Y'"
+    ):
+        detect_scheme([["B-X", "I-X"], ["X-Y"]], strict=False)

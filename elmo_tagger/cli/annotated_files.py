@@ -1,0 +1,31 @@
+"""Options that the commands on annotated files share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+FORMATS = "columns, conllu, jsonl, spans, doccano, label-studio or brat"
+
+Format = Annotated[
+    Optional[str], typer.Option("--format", help=f"{FORMATS} (default: told by name and content).", metavar="FORMAT")
+]
+TokenColumn = Annotated[
+    Optional[int], typer.Option("--token-column", help="Column of the tokens, from 0 (default: found).")
+]
+TagColumn = Annotated[
+    Optional[int], typer.Option("--tag-column", help="Column of the tags, from 0 or from the end, -1 (default: found).")
+]
+GoldColumn = Annotated[
+    Optional[int], typer.Option("--gold-column", help="Column of the gold tags, from 0 or from the end.")
+]
+PredColumn = Annotated[
+    Optional[int], typer.Option("--pred-column", help="Column of the predicted tags, from 0 or from the end.")
+]
+Separator = Annotated[Optional[str], typer.Option(help="What parts columns (default: spaces and tabs).")]
+GoldScheme = Annotated[Optional[str], typer.Option("--scheme", help="Tag scheme of gold (default: found).")]
+PredScheme = Annotated[
+    Optional[str], typer.Option("--pred-scheme", help="Tag scheme of the predictions (default: found).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
