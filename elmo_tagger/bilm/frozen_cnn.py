@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class FrozenCnn:
-    """Characters of words -> vectors, each weight as its products are fastest (`Matrix`), in place where it can be.
+    """Characters of words -> vectors, in place where it can be.
+
+    A word's vector is the same to the last bit whatever words are beside it: it is stored and used in other batches,
+    and what a sentence's vectors are must not depend on which sentence had its words first.
 
     Args:
         cnn: The character CNN.
@@ -28,10 +31,12 @@ class FrozenCnn:
         weights = dict(cnn.named_parameters())
 
         def product(weight: str, bias: str) -> Matrix:
-            return Matrix(weights[weight], weights[bias], dtype=dtype)
+            return Matrix(weights[weight], weights[bias], dtype=dtype, steady=True)
 
         convolutions = [f"convolutions.{i}" for i in range(len(self._widths))]
-        self._filters = [Matrix(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype) for name in convolutions]
+        self._filters = [
+            Matrix(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype, steady=True) for name in convolutions
+        ]
         self._filter_bias = torch.cat([weights[f"{name}.b_cnn"].detach() for name in convolutions])
         self._highways = [
             (product(f"{name}.W_carry", f"{name}.b_carry"), product(f"{name}.W_transform", f"{name}.b_transform"))

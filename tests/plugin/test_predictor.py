@@ -119,6 +119,15 @@ def test_instances_of_the_reader_are_predicted_too(predictor: EntitiesPredictor,
         same(predictor.predict_instance(instance), output)
 
 
+def test_a_file_without_tags_is_predicted_too(archive: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("Emma\nflew\n\nOslo\n")
+    overrides = {"dataset_reader.tag_column": None}
+    untagged = Predictor.from_archive(load_archive(archive / "model.tar.gz", overrides=overrides))
+    outputs = untagged.predict_batch_instance(list(untagged._dataset_reader.read(str(words))))
+    assert [output["tokens"] for output in outputs] == [["Emma", "flew"], ["Oslo"]]
+
+
 def test_top_k_gives_taggings_with_probabilities(archive: Path) -> None:
     several = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 3}))
     output = several.predict_json({"text": TEXTS[0]})
