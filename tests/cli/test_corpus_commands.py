@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,8 @@ GOOD = "EU B-ORG\nrejects O\nGerman B-MISC\ncall O\n\nPeter B-PER\nBlackburn I-P
 PREDICTED = GOOD.replace("B-MISC", "O").replace("I-PER", "B-PER")
 
 
-def run(*arguments: str):
-    result = CliRunner().invoke(app, list(arguments))
+def run(*arguments: str, stdin: str | bytes | None = None):
+    result = CliRunner().invoke(app, list(arguments), input=stdin)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -138,6 +140,10 @@ BROKEN = {
     "cut.gz": gzip.compress(GOOD.encode() * 50)[:60],
     "not.gz": GOOD.encode(),
     "not.xz": GOOD.encode(),
+    "offsets.jsonl": b'{"text": "a", "token_offsets": 5}\n',
+    "digits.jsonl": b'{"text": "a", "n": ' + b"1" * 5000 + b"}\n",
+    "tasks.json": b'[{"data": {"text": "a"}, "annotations": [{"result": [5]}]}]',
+    "regions.json": b'[{"data": {"text": "a"}, "annotations": [{"result": [{"type": "labels", "value": 5}]}]}]',
     "folder": None,
     "missing": None,
 }
@@ -207,3 +213,85 @@ def test_no_file_makes_convert_trace_back(name: str, format: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
     assert not Path("out").exists(), "nothing half-written is left behind"
+
+
+def test_convert_says_which_option_helps() -> None:
+    Path("a.jsonl").write_text('{"text": "Berlinwide", "entities": [[0, 6, "LOC"]]}', encoding="utf-8")
+    result = run("convert", "a.jsonl", "out.conll")
+    assert (result.exit_code, Path("out.conll").exists()) == (2, False)
+    assert "cuts the token 'Berlinwide'" in result.stderr
+    assert "--split-tokens" in result.stderr
+    assert run("convert", "a.jsonl", "out.conll", "--split-tokens").exit_code == 0
+
+
+def test_convert_loses_nothing_without_saying_so() -> None:
+    Path("a.jsonl").write_text('{"text": "Ann"}\n{"text": " "}\n', encoding="utf-8")
+    result = run("convert", "a.jsonl", "out.conll")
+    assert result.stderr == "error: a.jsonl:2: no tokens: a column file cannot express an empty text\n"
+    assert not Path("out.conll").exists()
+    row = "1\tAnn" + "\t_" * 8 + "\n\n"
+    Path("a.conllu").write_text("# newdoc id = d1\n" + row, encoding="utf-8")
+    run("convert", "a.conllu", "b.conllu")
+    assert Path("b.conllu").read_text(encoding="utf-8").startswith("# newdoc id = d1\n")
+
+
+def test_an_error_names_the_file_that_was_asked_for() -> None:
+    result = run("convert", "train.conll", "nowhere/x.conll")
+    assert result.stderr == "error: nowhere/x.conll: No such file or directory\n"
+
+
+def test_pipes() -> None:
+    both = Path("both.conll").read_text(encoding="utf-8")
+    assert run("score", "-", stdin=both).stdout == run("score", "both.conll").stdout.replace("both.conll", "-")
+    report = json.loads(run("check", "-", "--json", stdin=GOOD + "x\n").stdout)
+    assert report["files"][0]["messages"][0].startswith("-:9: 1 column, expected 2")
+    assert run("score", "train.conll", "-", stdin=PREDICTED).stdout == run("score", "train.conll", "pred.conll").stdout
+    result = run("convert", "-", "-", "--to", "BIOUL", stdin=GOOD)
+    assert (result.exit_code, result.stdout) == (0, run_to_file("convert", "train.conll", "o.conll", "--to", "BIOUL"))
+    assert result.stderr.startswith("- to -: columns (BIO) to columns (BIOUL), 3 entities")
+    refused = run("convert", "-", "-", "--out-format", "brat", stdin=GOOD)
+    assert refused.stderr == "error: brat is a folder of files: it cannot be written to a pipe\n"
+
+
+def run_to_file(*arguments: str) -> str:
+    run(*arguments)
+    return Path(arguments[2]).read_text(encoding="utf-8")
+
+
+def test_a_named_pipe_is_read_like_a_file() -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=(GOOD,))
+    writer.start()
+    result = run("convert", "pipe", "out.jsonl")
+    writer.join()
+    assert result.stdout.startswith("pipe to out.jsonl: columns (BIO) to jsonl, 3 entities in 2 sentences")
+
+
+def test_strict_comparison_takes_schemes_and_passes_notes_on() -> None:
+    ten = "".join(f"w{i} O\na B-X\nb I-X\n\n" for i in range(12))
+    Path("gold.conll").write_text(ten, encoding="utf-8")
+    Path("iob1.conll").write_text(ten.replace("B-X", "I-X"), encoding="utf-8")
+    arguments = ("compare", "gold.conll", "--", "iob1.conll", "iob1.conll", "--gold", "gold.conll", "--strict")
+    found = run(*arguments, "--resamples", "5", "--json")
+    assert json.loads(found.stdout)["rows"][0]["second"]["runs"] == [100.0, 100.0]
+    assert "warning: iob1.conll: the predictions are read as IOB1: 24 of the 24 sentences" in found.stderr
+    assert found.stderr.count("IOB1") == 1, "one system, one note"
+    forced = run(*arguments, "--resamples", "5", "--json", "--pred-scheme", "BIO")
+    assert json.loads(forced.stdout)["rows"][0]["second"]["runs"] == [0.0, 0.0]
+    assert "IOB1" not in forced.stderr
+    loose = run(*arguments[:-1], "--scheme", "BIO")
+    assert loose.stderr.startswith("error: --scheme and --pred-scheme are for --strict")
+
+
+def test_compare_takes_columns() -> None:
+    Path("turned.conll").write_text("B-PER Ann B-PER x\nO sings B-X x\n", encoding="utf-8")
+    columns = ("--gold-column", "0", "--pred-column", "2")
+    found = run("compare", "turned.conll", "--", "turned.conll", "--resamples", "5", "--json", *columns)
+    assert json.loads(found.stdout)["rows"][0]["first"]["runs"] == [pytest.approx(200 / 3)]
+
+
+def test_document_markers_in_the_scores() -> None:
+    Path("marked.conll").write_text(
+        "-DOCSTART- -X- O O\n\nEU NNP B-X B-X\nsays VBZ O O\nit PRP B-X O\n", encoding="utf-8"
+    )
+    assert "counts the 1 document marker as tokens: 4 tokens, accuracy 75.00%" in run("score", "marked.conll").stdout

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from elmo_tagger.cli.terminal import Page, print_json
@@ -37,6 +39,70 @@ def test_on_a_terminal_text_is_never_taken_for_markup(
     assert "[red]not red[/red] :smile:" in out
     assert "[/x] [bold]" in out
     assert out.replace("\n", "").count("y") == 80, "long cells are folded, not cut"
+
+
+SCORES = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
+ROWS = [
+    ("PER", *[100.0] * 6, 1_617, 1_620, 1_598),
+    ("overall (micro)", 92.25, 92.5, 0.0, 91.11, 90.01, 90.55, 5_648, 5_701, 5_210),
+]
+
+
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, *table, **options) -> str:
+    monkeypatch.setenv("COLUMNS", str(width))
+    capsys.readouterr()
+    Page(rich=True).table(*table, **options)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [200, 80, 60, 50, 40, 30])
+@pytest.mark.parametrize("breaks", [(4, 7), ()])
+def test_no_number_is_cut_on_a_narrow_page(
+    width: int, breaks: tuple[int, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = printed(capsys, monkeypatch, width, SCORES, ROWS, breaks=breaks)
+    assert max(map(len, out.splitlines())) <= width
+    words = Counter(out.split())
+    for row in ROWS:
+        for value in row[1:]:
+            shown = f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
+            assert words[shown] == sum(
+                shown == (f"{v:.2f}" if isinstance(v, float) else f"{v:,}") for r in ROWS for v in r[1:]
+            )
+    assert out.count("PER") == out.count("overall (micro)") == out.count("type"), "every part says what its rows are"
+
+
+def test_a_table_is_parted_at_its_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    out = printed(capsys, monkeypatch, 80, SCORES, ROWS, breaks=(4, 7))
+    headers = [line.split() for line in out.splitlines() if line.startswith("type")]
+    assert headers == [
+        ["type", "conlleval", "P", "R", "F1", "strict", "P", "R", "F1"],
+        ["type", "gold", "found", "correct"],
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_paths_keep_a_width_to_be_read_in(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/data/corpora/conll2003/eng.train"
+    header = ["file", "columns", "scheme", "sentences", "tokens", "entities"]
+    out = printed(
+        capsys,
+        monkeypatch,
+        width,
+        header,
+        [(path, "tokens labels labels tags", "IOB1", 14_041, 203_621, 23_499)],
+        left=3,
+    )
+    assert path[:24] in out
+    assert {"14,041", "203,621", "23,499"} <= set(out.split())
+
+
+def test_a_page_narrower_than_a_number_shows_the_whole_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "12,345,678" in printed(capsys, monkeypatch, 8, ["t", "n"], [("a", 12_345_678)])
 
 
 def test_json_keeps_every_character(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from elmo_tagger.corpus.check import CheckReport, check_files
+from elmo_tagger.corpus.check import check_files
+from elmo_tagger.corpus.check_report import CheckReport
+from elmo_tagger.corpus.sources import FileOptions
+from elmo_tagger.tagging.detection import detect_scheme
+from elmo_tagger.text.columns import read_columns
 
 GOOD = "EU B-ORG\nrejects O\nGerman B-MISC\ncall O\n\nPeter B-PER\nBlackburn I-PER\n\n"
 
@@ -42,12 +46,13 @@ def test_every_ill_formed_line_is_named_and_said_how_it_would_be_read(write) -> 
     start = good.count("\n")
     report = check_files([path], scheme="BIO")
     assert messages(report) == [
-        f"train.conll:{start + 4}: 1 column, expected 2 as in line 1",
+        f"train.conll:{start + 4}: 1 column, expected 2 as in line 1; the line is left out here",
         f"train.conll:{start + 2}: I-PER after O: BIO expects B-PER or I-PER before it; "
         "leniently read as the first token of an entity",
         f"train.conll:{start + 7}: I-LOC at the start of the sentence: BIO expects B-LOC or I-LOC before it; "
         "leniently read as the first token of an entity",
-        f"train.conll:{start + 9}: 'Q-LOC' is no BIO tag: expected O, or one of B, I with a type as in B-PER",
+        f"train.conll:{start + 9}: 'Q-LOC' is no BIO tag: expected O, or one of B, I with a type as in B-PER; "
+        "leniently read as a token of an entity of type 'LOC'",
     ]
     assert report.failures == ["train.conll: 4 ill-formed lines"]
 
@@ -65,6 +70,7 @@ def test_a_problem_at_the_last_token_belongs_to_its_own_sentence(write) -> None:
 def test_bytes_that_are_no_text_are_reported_and_reading_goes_on(write) -> None:
     report = check_files([write("a.conll", GOOD.encode() + b"caf\xe9 O\n")])
     assert messages(report)[0].startswith("a.conll:9: invalid utf-8: byte 0xe9")
+    assert messages(report)[0].endswith("; its bad bytes are read as U+FFFD here")
     assert report.files[0].tokens == 7
 
 
@@ -73,9 +79,70 @@ def test_mixed_schemes(write) -> None:
     dev = write("dev.conll", "EU U-ORG\nPeter B-PER\nBlackburn L-PER\n")
     report = check_files([dev, train])
     assert report.train == "train.conll"
-    assert report.failures == ["the files mix tag schemes: dev.conll BIOUL, train.conll BIO"]
+    assert report.failures == [], "the reader finds the scheme of each file on its own"
+    assert report.warnings == [
+        'the files mix tag schemes: dev.conll BIOUL, train.conll BIO; the dataset_reader needs a "coding_scheme", '
+        'such as "BIOUL", to which it converts each of them'
+    ]
     same = check_files([train, write("test.conll", "EU O\nPeter B-PER\n")])
-    assert same.failures == [], "tags that fit several schemes are no mixture"
+    assert (same.failures, same.warnings) == ([], []), "tags that fit several schemes are no mixture"
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("EU NNP B-ORG\nis VBZ O\n", {}),
+        ("EU B-ORG NNP\nis O VBZ\n", {"tag_column": 1}),
+        ("1 EU O\n2 is B-X\n", {"token_column": 1}),
+        ("1 EU O NNP\n2 is B-X VBZ\n", {"token_column": 1, "tag_column": 2}),
+    ],
+)
+def test_columns_that_the_reader_must_be_told(write, text: str, needed: dict[str, int]) -> None:
+    report = check_files([write("train.conll", text)])
+    assert (report.files[0].reader, report.failures) == (needed, [])
+    read = list(read_columns("train.conll", **needed))
+    assert [(s.tokens, len(detect_scheme([s]))) for s in read] == [(["EU", "is"], 3)]
+    words = ", ".join(f'"{name}": {value}' for name, value in needed.items())
+    assert report.warnings == [
+        f"train.conll: not in the reader's default columns; its dataset_reader needs {words}"
+        for _ in range(bool(needed))
+    ]
+
+
+def test_a_separator_is_the_readers_too(write) -> None:
+    report = check_files([write("train.tsv", "New York\tB-LOC\nis\tO\n")], options=FileOptions(separator="\t"))
+    assert report.files[0].reader == {"separator": "\t"}
+    assert report.warnings[0].endswith('needs "separator": "\\t"')
+
+
+def test_the_reader_reads_column_files_alone(write) -> None:
+    report = check_files([write("a.jsonl", '{"text": "Ann sings", "entities": [[0, 3, "PER"]]}\n')])
+    assert report.failures == [
+        "a.jsonl: conll_columns reads column files alone, not jsonl; convert it first: "
+        "elmo-tagger convert a.jsonl a.conll"
+    ]
+
+
+def test_every_ill_formed_line_of_every_format_is_named(write) -> None:
+    good = '{"text": "Ann sings", "entities": [[0, 3, "PER"]]}\n'
+    cut = '{"text": "Ann sings", "entities": [[0, 2, "PER"]]}\n'
+    report = check_files([write("a.jsonl", good + "{\n" + good + "[]\n" + cut + good)])
+    assert [message.split(" ")[0] for message in messages(report)] == ["a.jsonl:2:", "a.jsonl:4:", "a.jsonl:5:"]
+    assert messages(report)[2].endswith(
+        "cuts the token 'Ann' (0 to 3): tags cannot express it; convert with --split-tokens splits tokens where "
+        "entities begin and end; the document is left out here"
+    )
+    assert report.files[0].sentences == 3
+    row = "1\ta" + "\t_" * 8 + "\n"
+    report = check_files([write("a.conllu", row + "x\n\n" + "y\n" + row + "\n")])
+    assert [message.split(" ")[0] for message in messages(report)] == ["a.conllu:2:", "a.conllu:4:"]
+    assert report.files[0].sentences == 2
+    Path("brat").mkdir()
+    write("brat/a.txt", "Ann sings")
+    write("brat/a.ann", "T1 PER\nT2\tPER 0 3\tAnn\nT3\tPER 0 99\tAnn\n")
+    report = check_files(["brat"])
+    assert [message.split(" ")[0] for message in messages(report)] == ["brat/a.ann:1:", "brat/a.ann:3:"]
+    assert report.files[0].entities == {"PER": 1}
 
 
 def test_a_mixture_within_a_file_shows_in_the_counts_by_scheme(write) -> None:
@@ -90,6 +157,14 @@ def test_types_that_train_lacks(write) -> None:
     assert report.failures == []
 
 
+def test_tags_that_train_lacks_of_types_that_it_has(write) -> None:
+    dev = write("dev.conll", "x B-ORG\ny I-ORG\nz B-DATE\n")
+    report = check_files([write("train.conll", GOOD), dev, write("bioul.conll", "x U-ORG\n")])
+    assert report.missing_tags == {"dev.conll": ["I-ORG"]}, (
+        "of another type, or in another scheme, it is said elsewhere"
+    )
+
+
 def test_duplicates_within_and_across_files(write) -> None:
     long = "".join(f"w{i} O\n" for i in range(6)) + "\n"
     train = write("train.conll", GOOD + long + GOOD)
@@ -99,6 +174,23 @@ def test_duplicates_within_and_across_files(write) -> None:
     assert found == {("train.conll", "train.conll"): (2, 0), ("train.conll", "dev.conll"): (1, 1)}
     across = next(pair for pair in report.duplicates if pair.second == "dev.conll")
     assert across.examples == [(9, 3, "w0 w1 w2 w3 w4 w5")]
+    turned = check_files([dev, train])
+    assert turned.train == "train.conll"
+    counts = {(pair.first, pair.second): pair.sentences for pair in turned.duplicates}
+    assert counts == {("train.conll", "train.conll"): 2, ("train.conll", "dev.conll"): 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "train"),
+    [
+        (["dev_constrained.conll", "b.train"], "b.train"),
+        (["dev_constrained.conll", "b.conll"], "dev_constrained.conll"),
+        (["a", "WNUT17train.conll"], "WNUT17train.conll"),
+        (["test", "training.txt"], "training.txt"),
+    ],
+)
+def test_the_training_file_by_its_name(write, names: list[str], train: str) -> None:
+    assert check_files([write(name, GOOD) for name in names]).train == train
 
 
 def test_word_order_and_case_make_sentences_different(write) -> None:
@@ -147,8 +239,8 @@ def test_empty_sentences_are_blank_lines_in_a_row(write) -> None:
 def test_files_on_which_training_would_fail(write) -> None:
     empty, blank, untagged = write("empty", ""), write("blank", "\n\n"), write("untagged", "a\nb\n")
     outside = write("outside", "a O\nb O\n")
-    assert check_files([empty]).failures == ["empty: 1 ill-formed line", "empty: no sentences"]
-    assert check_files([blank]).failures[-1] == "blank: no sentences"
+    assert check_files([empty]).failures == ["empty: the file is empty"]
+    assert check_files([blank]).failures == ["blank: no sentences in its 2 lines"]
     assert check_files([untagged]).failures == ["untagged: no tags"]
     assert check_files([outside]).failures == ["outside: every tag is O, nothing to learn"]
 

@@ -10,8 +10,9 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from elmo_tagger.corpus.alignment import Pair
+from elmo_tagger.corpus.mistakes import Match, MistakeTable
 from elmo_tagger.corpus.score import ScoreReport, group_of, score_pairs
-from elmo_tagger.text.sentence import Sentence
+from elmo_tagger.text.sentence import Sentence, Span
 from tests.reference import conlleval
 
 
@@ -108,9 +109,36 @@ def test_predictions_plainly_in_another_scheme_are_read_in_it() -> None:
     report = score(("B-A I-A O", "B-A L-A O"))
     assert (report.accuracy, report.exact_sentences) == (1.0, 1)
     assert (report.predicted_scheme, report.strict.micro().f1) == ("BIOUL", 1.0)
-    assert report.notes == ["gold is read as BIO, the predictions as BIOUL"]
+    assert report.notes == [
+        "gold is read as BIO, the predictions as BIOUL",
+        "the conlleval script does not know BIOUL and joins entities there; these are its numbers for the same "
+        "entities in BIO",
+    ]
     forced = score(*[("B-A I-A O", "I-A I-A O")] * 10, predicted_scheme="BIO")
     assert (forced.strict.micro().f1, forced.notes) == (0.0, [])
+
+
+def test_gold_that_fits_no_scheme_is_scored_all_the_same() -> None:
+    report = score(("B-X I-Y", "B-X I-X"))
+    assert report.notes == [
+        "gold fits no scheme and is read as BIO, which 1 of 1 sentences break, first at gold:2: I-Y after B-X: BIO "
+        "expects B-Y or I-Y before it; leniently read as the first token of an entity"
+    ]
+    assert report.conlleval.state() == {"X": [1, 1, 0], "Y": [1, 0, 0]}
+    assert report.strict.state() == {"X": [1, 1, 0]}
+
+
+def test_document_markers_are_tokens_for_the_script() -> None:
+    report = score(("B-X I-X O", "B-X O O"), markers=1)
+    assert report.accuracy == pytest.approx(2 / 3)
+    assert report.notes == ["the conlleval script counts the 1 document marker as tokens: 4 tokens, accuracy 75.00%"]
+
+
+def test_forgotten_mistakes_are_counted() -> None:
+    table = MistakeTable(limit=2)
+    for word in ["a", "b", "b", "c"]:
+        table.add([word], [Match("missed", Span(0, 1, "X"), None)], "here")
+    assert (table.forgotten, [(key.gold_phrase, count) for key, count, *_ in table.most_common(5)]) == (2, [("b", 2)])
 
 
 def test_frequent_mistakes_and_confusion() -> None:

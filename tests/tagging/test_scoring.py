@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -126,6 +127,52 @@ def test_each_rule(tags: str, scheme: str, loose: list[Span], strict: list[Span]
     expected = {name: (names.count(name),) * 3 for name in names}
     if scheme != "BMES":  # whose M the script does not know
         assert conlleval.count([tags.split()], [tags.split()]) == expected
+
+
+TELLING = st.lists(
+    st.lists(st.tuples(*[st.sampled_from("O B-A I-A E-A B-B I-B E-B".split())] * 2), max_size=7), max_size=4
+)
+
+
+@given(TELLING)
+def test_what_the_script_knows_is_counted_as_it_stands_there(pairs: list[list[tuple[str, str]]]) -> None:
+    sides = [[[tags[side] for tags in sentence] for sentence in pairs] for side in (0, 1)]
+    assume(not any(a[0] == "E" and b[0] == "B" and a[2:] == b[2:] for s in sides for t in s for a, b in pairwise(t)))
+    counts = count_conlleval(*sides)
+    assert {t: tuple(c) for t, c in counts.state().items()} == conlleval.count(*sides, literal=True)
+
+
+# Worked out by hand with the script's two tables: (gold, predicted, chunks in gold, chunks predicted, correct chunks).
+BY_HAND = [
+    ("I-X I-X O I-X", "I-X I-X O I-X", 2, 2, 2),  # IOB1
+    ("I-X B-X I-Y", "I-X I-X I-Y", 3, 2, 1),  # B parts, so does another type: only Y is the same in both
+    ("B-X I-X O", "O I-X O", 1, 1, 0),  # I after O starts a chunk
+    ("B-X I-Y", "B-X B-Y", 2, 2, 2),  # I of another type starts a chunk
+    ("B-X I-X I-X", "B-X I-X O", 1, 1, 0),
+    ("B-X I-X O B-Y", "B-X I-X B-Y O", 2, 2, 1),
+    ("O O", "B-X O", 0, 1, 0),
+    ("B-X O I-X", "I-X O B-X", 2, 2, 2),  # the letters differ, the chunks do not
+]
+
+
+@pytest.mark.parametrize(("gold", "predicted", "in_gold", "found", "correct"), BY_HAND)
+def test_the_scripts_counts_by_hand(gold: str, predicted: str, in_gold: int, found: int, correct: int) -> None:
+    assert count_conlleval([gold.split()], [predicted.split()]).micro() == (in_gold, found, correct)
+
+
+def test_where_the_script_is_not_followed() -> None:
+    tags = ["B-X", "E-X", "B-X", "E-X"]
+    assert conlleval.count([tags], [tags], literal=True) == {"X": (1, 1, 1)}
+    assert count_conlleval([tags], [tags]).micro() == (2, 2, 2)
+    single = ["S-X", "S-X"]
+    assert conlleval.count([single], [single], literal=True) == {"X": (1, 1, 1)}
+    assert count_conlleval([single], [single]).micro() == (2, 2, 2)
+
+
+def test_counts_add_up() -> None:
+    a, b = count_conlleval([["B-X"]], [["B-X"]]), count_conlleval([["B-X", "B-Y"]], [["O", "B-Y"]])
+    assert (a + b).state() == {"X": [2, 1, 1], "Y": [1, 1, 1]}
+    assert (a.state(), b.state()) == ({"X": [1, 1, 1]}, {"X": [1, 0, 0], "Y": [1, 1, 1]})
 
 
 def test_conllevals_published_example() -> None:
