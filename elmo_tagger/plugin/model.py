@@ -148,8 +148,8 @@ class ElmoBilstmCrf(Model):
 
         Returns:
             `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and `gold` (B, T); decoded, `decoded` (B, T)
-            tag ids; with `metadata`, `tokens`, the words. `make_output_human_readable` turns them into tags and
-            entities.
+            tag ids, -1 where masked (in evaluation both lie in the host's memory); with `metadata`, `tokens`, the
+            words. `make_output_human_readable` turns them into tags and entities.
         """
         mask = get_text_field_mask(tokens)
         vectors = self.dropout(self.text_field_embedder(tokens))
@@ -162,12 +162,14 @@ class ElmoBilstmCrf(Model):
             output["tokens"] = [each["words"] for each in metadata]
         if tags is not None:
             ignore = self.ignore_loss_on_o_tags if ignore_loss_on_o_tags is None else ignore_loss_on_o_tags
-            output["loss"] = self._loss(emissions, tags, mask, ignore)
-            output["gold"] = tags
-        if not self.training or self.training_f1:
+            decodes = not self.training or self.training_f1
+            output["loss"], output["gold"], decoded = self._loss(emissions, tags, mask, ignore, decodes)
+            if decoded is not None:
+                output["decoded"] = decoded
+                if self._f1 is not None:
+                    self._f1(decoded, output["gold"])
+        elif not self.training or self.training_f1:
             output["decoded"], _ = self.crf.decode(emissions, mask)
-            if tags is not None and self._f1 is not None:
-                self._f1(output["decoded"], tags, mask)
         return output
 
     def make_output_human_readable(self, output_dict: Dict[str, Any]) -> Dict[str, Any]:
@@ -179,12 +181,12 @@ class ElmoBilstmCrf(Model):
             (`tags`, `probability` and `log_probability`, in nats, of each).
         """
         emissions, mask = output_dict.pop("emissions"), output_dict.pop("mask")
-        decoded = output_dict.pop("decoded").masked_fill(~mask, PADDING).cpu().numpy()
+        decoded = output_dict.pop("decoded").cpu().numpy()  # `PADDING` where masked, as the CRF fills it
         gold = output_dict.pop("gold", None)
         output_dict["tags"] = self._names(decoded)
         output_dict["entities"] = self._entities(emissions, mask, decoded)
         if gold is not None:
-            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask, PADDING).cpu().numpy())
+            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask.to(gold.device), PADDING).cpu().numpy())
         if self.top_k > 1:
             output_dict["n_best"] = self._n_best(emissions, mask)
         return output_dict
@@ -201,20 +203,28 @@ class ElmoBilstmCrf(Model):
             metrics.update(mix_metrics(self))
         return metrics
 
-    def _loss(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool) -> torch.Tensor:
-        """Negative log-likelihood in nats; mean over sentences or sum."""
-        wanted = tags
+    def _loss(
+        self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool, decodes: bool
+    ) -> Tuple[torch.Tensor, torch.Tensor, Optional[torch.Tensor]]:
+        """Negative log-likelihood in nats, mean over sentences or sum; and (B, T) gold and decoded tags.
+
+        If it `decodes`, the tags come in the one copy from the device, -1 where masked; else gold tags stay there.
+        """
+        wanted, gold, decoded = tags, tags, None
         if ignore_o and OUTSIDE in self.tags:
             outside = tags == self.tags.index(OUTSIDE)
             wanted = torch.nn.functional.one_hot(tags, len(self.tags)).bool() | outside.unsqueeze(-1)
         try:
-            loss = -self.crf.log_likelihood(emissions, wanted, mask)
+            if decodes:
+                likelihood, (gold, decoded) = self.crf.evaluate(emissions, wanted, mask, gold=tags)
+            else:
+                likelihood = self.crf.log_likelihood(emissions, wanted, mask)
         except CrfInputError as error:
             hint = (
                 f"are the reader's tags (coding_scheme) in the model's scheme (label_encoding {self.label_encoding})?"
             )
             raise CrfInputError(f"{error}; {hint}") from None
-        return loss.mean() if self.loss_reduction == "mean" else loss.sum()
+        return -(likelihood.mean() if self.loss_reduction == "mean" else likelihood.sum()), gold, decoded
 
     def _names(self, ids: numpy.ndarray) -> List[List[str]]:
         return [[self.tags[tag] for tag in row[row != PADDING].tolist()] for row in ids]
