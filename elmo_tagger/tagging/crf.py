@@ -21,6 +21,7 @@ from elmo_tagger.tagging.checks import (
 )
 from elmo_tagger.tagging.class_weights import STRATEGIES, weigh_scores
 from elmo_tagger.tagging.devices import to_host
+from elmo_tagger.tagging.exact_posteriors import LARGE, exact_span_posteriors
 from elmo_tagger.tagging.likelihood import Likelihood
 from elmo_tagger.tagging.n_best import n_best_paths
 from elmo_tagger.tagging.packing import Packing
@@ -313,9 +314,15 @@ class ConditionalRandomField(nn.Module):
             CrfInputError: As `decode`; a query outside its sentence.
         """
         with _full_precision(emissions):
-            packing, chain = self._careful(emissions, mask)
+            packing, packed = self._packed(emissions, mask, careful=True)
+            packed = packed.double()  # numerator and denominator are rounded apart, and their ratio is what counts
+            chain = self._chain(packed, self.transitions, packing)
             check_reachable(log_partition(chain), chain.lengths, "the constraints allow no tag sequence")
-            return span_posteriors(chain, packing.locate(queries.to(emissions.device)), reading.to(emissions.device))
+            queries, reading = packing.locate(queries.to(emissions.device)), reading.to(emissions.device)
+            found = span_posteriors(chain, queries, reading)
+            size = packed.abs().amax(2).masked_fill(~chain.real, 0.0).amax(0)
+            large = (size > LARGE)[queries[:, 0]].nonzero().squeeze(1)
+            return found.index_copy(0, large, exact_span_posteriors(chain, packed, queries[large], reading))
 
     def entity_posteriors(
         self,

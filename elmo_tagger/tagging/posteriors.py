@@ -98,14 +98,13 @@ def span_posteriors(chain: Chain, queries: Tensor, reading: Reading) -> Tensor:
     """Probability of each queried entity.
 
     Args:
-        chain: The batch.
+        chain: The batch, in float64.
         queries: (S, 4) int64: sentence, first token, end (exclusive), number of the type; within the sentences.
         reading: How tags are read.
 
     Returns:
         (S,) float32, probability in [0, 1].
     """
-    chain = chain.double()  # numerator and denominator are rounded apart, and their ratio is what counts
     messages = Messages.of(chain)
     sentence, start, end, kind = queries.unbind(1)
     continues = torch.zeros_like(chain.transitions).masked_fill(~reading.continues, -torch.inf)
