@@ -14,6 +14,7 @@ from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
 
 import elmo_tagger.plugin  # noqa: F401 - registers
+from elmo_tagger.bilm.archive import read_archive
 from elmo_tagger.curves import read_curves
 
 FIXTURES = Path("fixtures")
@@ -52,6 +53,10 @@ def test_trains_evaluates_and_predicts(config: Path, tmp_path: Path) -> None:
     output = predictor.predict_json({"sentence": "the lamp is broken ."})
     assert output["label"] in {"good", "bad", "neither"}
     assert output["tokens"] == ["the", "lamp", "is", "broken", "."]
+
+    # without AllenNLP, for `elmo-tagger embed --mix`
+    mix = read_archive(run / "model.tar.gz").mix()
+    assert mix.gamma.item() == pytest.approx(read_curves(run).mix["gamma"][metrics["best_epoch"]], abs=1e-6)
 
     curves = read_curves(run)
     assert curves.epochs == list(range(10))
