@@ -1,0 +1,50 @@
+"""The indexer beside AllenNLP's, and the tensors of batches."""
+
+import pytest
+import torch
+from allennlp.data import Instance, Vocabulary
+from allennlp.data.batch import Batch
+from allennlp.data.fields import TextField
+from allennlp.data.token_indexers import ELMoTokenCharactersIndexer
+from allennlp.data.tokenizers import Token
+
+from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
+
+SENTENCES = [["The", "plane", "landed", "."], ["Yes"], ["Ünï", "can", "'t", "x" * 60, "The", "<S>"], []]
+
+
+def batch(indexer: object, sentences: list[list[str]]) -> dict[str, torch.Tensor]:
+    instances = [
+        Instance({"tokens": TextField([Token(word) for word in words], {"elmo": indexer})}) for words in sentences
+    ]
+    together = Batch(instances)
+    together.index_instances(Vocabulary())
+    return together.as_tensor_dict()["tokens"]["elmo"]
+
+
+def test_batches_are_those_of_the_stock_indexer() -> None:
+    ours = ElmoHdf5Indexer()
+    for sentences in (SENTENCES, SENTENCES[::-1], SENTENCES[:1]):
+        expected = batch(ELMoTokenCharactersIndexer(), sentences)["elmo_tokens"]
+        got = batch(ours, sentences)["elmo_tokens"]
+        assert got.dtype == torch.int16
+        assert torch.equal(got.long(), expected)
+
+
+def test_static_words_beside_them() -> None:
+    vocabulary = Vocabulary({"words": {"The": 3, "plane": 2}})
+    indexer = ElmoHdf5Indexer(static_namespace="words", token_min_padding_length=6)
+    field = TextField([Token(word) for word in SENTENCES[0]], {"elmo": indexer})
+    field.index(vocabulary)
+    tensors = field.as_tensor(field.get_padding_lengths())["elmo"]
+    assert tensors["static_ids"].tolist() == [vocabulary.get_token_index(word, "words") for word in SENTENCES[0]] + [
+        0,
+        0,
+    ]
+    assert tensors["elmo_tokens"].shape == (6, 50)
+    assert not tensors["elmo_tokens"][4:].any()
+
+
+def test_a_token_without_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="text"):
+        ElmoHdf5Indexer().tokens_to_indices([Token()], Vocabulary())
