@@ -1,7 +1,8 @@
-"""The CRF beside AllenNLP's and pytorch-crf's: decoding, and loss with its gradient.
+"""The CRF beside AllenNLP's and pytorch-crf's: decoding, the n best, and loss with its gradient.
 
     python benchmarks/crf.py                               the whole table
     python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged    one cell, sentences of different lengths
+    python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged --n-best 5   also the n best, which pytorch-crf lacks
 
 Times are medians over rounds in which the three take turns, so that a busy machine slows all alike; a ratio above 1
 means that ours is faster. A peer's slow cell is measured until its share of `--seconds` is spent, but at least once
@@ -16,7 +17,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def tag_names(size: int) -> list[str]:
     return ["O", *(f"{letter}-{kind}" for kind in range(size) for letter in "BIUL")][:size]
 
 
-def contenders(size: int, steps: int, tags: int, *, ragged: bool, device: str) -> dict[str, dict[str, Contender]]:
+def contenders(
+    size: int, steps: int, tags: int, *, ragged: bool, device: str, n_best: Sequence[int] = ()
+) -> dict[str, dict[str, Contender]]:
     """For each task, what each implementation does on the same batch."""
     torch.manual_seed(0)
     # Whole types only, so that the constraints allow every length.
@@ -50,6 +53,13 @@ def contenders(size: int, steps: int, tags: int, *, ragged: bool, device: str) -
     allennlp = AllennlpCrf(tags, constraints).to(device)
     pytorch_crf = PytorchCrf(tags, batch_first=True).to(device)
     scores = emissions.clone().requires_grad_()
+    several = {
+        f"{n}-best": {
+            "ours": lambda n=n: [part.tolist() for part in ours.decode_n_best(emissions, mask, n)],
+            "allennlp": lambda n=n: allennlp.viterbi_tags(emissions, mask, top_k=n),
+        }
+        for n in n_best
+    }
     return {
         "decode": {
             "ours": lambda: ours.decode(emissions, mask)[0].tolist(),
@@ -61,6 +71,7 @@ def contenders(size: int, steps: int, tags: int, *, ragged: bool, device: str) -
             "allennlp": lambda: allennlp(scores, gold, mask).backward(),
             "pytorch-crf": lambda: pytorch_crf(scores, gold, mask).backward(),
         },
+        **several,
     }
 
 
@@ -107,8 +118,10 @@ def print_row(cell: dict[str, Any]) -> None:
     """The line as text."""
     spent, ratio = cell["milliseconds"], cell["ratio"]
     place = f"{cell['device']:<5} {cell['task']:<13} {cell['B']:>4} {cell['T']:>4} {cell['K']:>3}"
-    times = f"{spent['ours']:>9.2f} {spent['allennlp']:>9.1f} {spent['pytorch-crf']:>9.1f}"
-    print(f"{place} {times} {ratio['allennlp']:>9.1f} {ratio['pytorch-crf']:>9.1f}", flush=True)
+    peers = ("allennlp", "pytorch-crf")
+    times = " ".join(f"{spent[name]:>9.1f}" if name in spent else " " * 9 for name in peers)
+    ratios = " ".join(f"{ratio[name]:>9.1f}" for name in peers if name in ratio)
+    print(f"{place} {spent['ours']:>9.2f} {times} {ratios}", flush=True)
 
 
 def main() -> None:
@@ -118,6 +131,7 @@ def main() -> None:
     parser.add_argument("--t", type=int, nargs="+", default=[10, 40, 100, 500], help="tokens")
     parser.add_argument("--k", type=int, nargs="+", default=[9, 17, 73], help="tags")
     parser.add_argument("--ragged", action="store_true", help="lengths between T / 4 and T instead of T")
+    parser.add_argument("--n-best", type=int, nargs="*", default=[], metavar="N", help="also the N best sequences")
     parser.add_argument("--seconds", type=float, default=1.0, help="time for one cell, three implementations together")
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
@@ -135,7 +149,8 @@ def main() -> None:
     print("                       B    T   K      ours  allennlp   pt-crf   /allennlp   /pt-crf")
     cells = []
     for device, tags, steps, size in itertools.product(devices, args.k, args.t, args.b):
-        for task, runs in contenders(size, steps, tags, ragged=args.ragged, device=device).items():
+        cell = contenders(size, steps, tags, ragged=args.ragged, device=device, n_best=args.n_best)
+        for task, runs in cell.items():
             cells.append(row(task, device, size, steps, tags, compare(runs, device, args.seconds)))
             print_row(cells[-1])
     if args.json:

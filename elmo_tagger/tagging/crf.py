@@ -179,11 +179,12 @@ class ConditionalRandomField(nn.Module):
                 path, score = best_paths(chain)
                 pair = torch.stack([gold.masked_fill(~packing.mask, PADDING_TAG), packing.unpack(path, PADDING_TAG)])
                 unusual = unusual | ~score.sum().isfinite()
-                flags = torch.stack([unusual, likelihood.doubtful])
-                copied = to_host(torch.cat([flags.long(), pair.flatten()]))
-            value = self._settled(likelihood, copied[:2].tolist(), emissions, tags, mask)
+                signs = torch.stack([unusual, likelihood.doubtful]).long()
+                copied = to_host(torch.cat([signs, pair.flatten()]))
+            flags = copied[:2].tolist()
+            value = self._settled(likelihood, flags, emissions, tags, mask)
             pair = copied[2:].view_as(pair)
-            if copied[0]:
+            if flags[0]:
                 pair[1] = self.decode(emissions, mask)[0].to(pair.device)
             return value, pair
 

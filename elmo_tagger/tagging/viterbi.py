@@ -144,6 +144,7 @@ def _walk(chain: Chain, scores: Tensor, final: Tensor) -> Tensor:
     return path
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the caller sees what is not finite in the scores
 def _best_paths_on_host(chain: Chain) -> tuple[Tensor, Tensor]:
     """As `_best_paths`, with NumPy on the same memory where arrays are small: its calls cost a third of PyTorch's."""
     _, size, tags = chain.emissions.shape
