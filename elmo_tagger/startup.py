@@ -1,9 +1,10 @@
 """What must happen before AllenNLP is imported, whoever imports it.
 
-The `allennlp` command imports `allennlp_models` before it looks for plugins, and that import asks NLTK for downloads and
-prints deprecation warnings of libraries that AllenNLP's pins keep old. A plugin comes too late to stop either. So the
-wheel installs `elmo_tagger_startup.pth`, through which Python calls `install` when it starts. It costs a millisecond:
-it puts one finder on `sys.meta_path`, which acts when the module in question is imported and leaves all else alone.
+The `allennlp` command imports `allennlp_models` before it looks for plugins, and that import asks NLTK for downloads
+and prints deprecation warnings of libraries that AllenNLP's pins keep old. A plugin comes too late to stop either. So
+the wheel installs `elmo_tagger_startup.pth`, through which Python calls `install` when it starts. It costs a
+millisecond: it puts one finder on `sys.meta_path`, which acts when the module in question is imported and leaves all
+else alone.
 (The classes below do not inherit from `importlib.abc`, whose import alone would take 15 ms of every start of Python.)
 """
 

@@ -17,8 +17,9 @@ ALLOWED = {
     "text": {"text"},
     "tagging": {"tagging", "text"},
     "bilm": {"bilm", "text"},
+    "vectors": {"vectors", "bilm", "text"},
     "corpus": {"corpus", "tagging", "text"},
-    "cli": {"cli", "corpus", "bilm", "tagging", "text"},
+    "cli": {"cli", "corpus", "vectors", "bilm", "tagging", "text"},
     "plugin": {"plugin", "bilm", "tagging", "text"},
 }
 
