@@ -11,7 +11,8 @@ from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldSche
 from elmo_tagger.cli.terminal import Page, print_json, warn
 
 if TYPE_CHECKING:
-    from elmo_tagger.corpus.compare import CompareReport, Run, System
+    from elmo_tagger.corpus.compare import CompareReport, System
+    from elmo_tagger.corpus.runs import Run
 
 _BORDER = "\0--"  # no file has this name
 
@@ -43,7 +44,8 @@ def compare(
 ) -> None:
     """Compare the F1 of two systems: means and spread over runs, a paired test and an interval of the difference."""
     from elmo_tagger.corpus.alignment import pair_reader
-    from elmo_tagger.corpus.compare import compare_runs, read_system
+    from elmo_tagger.corpus.compare import compare_runs
+    from elmo_tagger.corpus.runs import read_system
     from elmo_tagger.corpus.sources import FileOptions
 
     if not strict and (scheme or pred_scheme):

@@ -11,7 +11,7 @@ from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldSche
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
-    from elmo_tagger.corpus.score import ScoreReport
+    from elmo_tagger.corpus.score_report import ScoreReport
     from elmo_tagger.tagging.scoring import Averages, EntityCounts, Score
 
 

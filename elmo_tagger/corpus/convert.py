@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,12 +93,16 @@ def convert_file(
         return report
     documents = _read(found, reader, spans_of, report, options.separator)
     if writer.has_tags:
-        tokenizer = Tokenizer(language=language)
-        tokenized = (with_tokens(each, i, tokenizer, split=split_tokens)[0] for i, each in enumerate(documents))
-        writer.write(tokenized, target, tags_of=tags_of)
+        documents = _tokenized(documents, Tokenizer(language=language), split=split_tokens)
+        writer.write(documents, target, tags_of=tags_of)
     else:
         writer.write(documents, target)
     return report
+
+
+def _tokenized(documents: Iterable[Document], tokenizer: Tokenizer, *, split: bool) -> Iterator[Document]:
+    for index, document in enumerate(documents):
+        yield with_tokens(document, index, tokenizer, split=split)[0]
 
 
 def _target_format(target: str | Path, source_format: str) -> str:

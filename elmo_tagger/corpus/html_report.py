@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elmo_tagger.corpus.html_style import STYLE
 from elmo_tagger.corpus.mistakes import KINDS
-from elmo_tagger.corpus.score import MarkedSentence, ScoreReport
+from elmo_tagger.corpus.score_report import MarkedSentence, ScoreReport
 from elmo_tagger.tagging.schemes import OUTSIDE
 from elmo_tagger.tagging.scoring import Averages, EntityCounts, Score
 from elmo_tagger.text.files import replace_file
@@ -48,24 +48,7 @@ def _parts(report: ScoreReport, title: str, mistakes: int) -> Iterable[str]:
     yield _section("By sentence length", _groups(report.sentence_lengths, "tokens"))
     yield "</div>"
     yield _section("Gold type (row) by predicted type (column)", _confusion(report))
-    yield _section(
-        "Most frequent mistakes",
-        _table(
-            ["kind", "gold", "predicted", "for example", "times"],
-            [
-                [
-                    escape(key.kind),
-                    _phrase(key.gold_phrase, key.gold_type, "lost") if key.kind != "invented" else "nothing",
-                    _phrase(key.predicted_phrase, key.predicted_type, "wrong") if key.kind != "missed" else "nothing",
-                    f'<span class="example">{escape(sentence)}</span><span class="where">{escape(where)}</span>',
-                    f"{count:,}",
-                ]
-                for key, count, where, sentence in report.mistakes.most_common(mistakes)
-            ],
-            text=(0, 1, 2, 3),
-            wrap=(0, 1, 2, 3, 4),
-        ),
-    )
+    yield _section("Most frequent mistakes", _mistakes(report, mistakes))
     yield f'<h2>Sentences with mistakes</h2><p class="soft">{_shown(report)}</p>'
     yield (
         '<p class="legend"><mark class="right">right</mark><mark class="lost">in gold, not predicted</mark>'
@@ -144,6 +127,21 @@ def _confusion(report: ScoreReport) -> str:
         rows.append(f'<tr><td class="text">{label}</td>{heat}</tr>')
     head = "".join(f"<th>{label}</th>" for label in labels)
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _mistakes(report: ScoreReport, number: int) -> str:
+    rows = [
+        [
+            escape(key.kind),
+            _phrase(key.gold_phrase, key.gold_type, "lost") if key.kind != "invented" else "nothing",
+            _phrase(key.predicted_phrase, key.predicted_type, "wrong") if key.kind != "missed" else "nothing",
+            f'<span class="example">{escape(sentence)}</span><span class="where">{escape(where)}</span>',
+            f"{count:,}",
+        ]
+        for key, count, where, sentence in report.mistakes.most_common(number)
+    ]
+    header = ["kind", "gold", "predicted", "for example", "times"]
+    return _table(header, rows, text=(0, 1, 2, 3), wrap=(0, 1, 2, 3, 4))
 
 
 def _shown(report: ScoreReport) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from elmo_tagger.corpus.alignment import Pair
-from elmo_tagger.corpus.compare import Run, compare_runs, read_run
+from elmo_tagger.corpus.compare import compare_runs
+from elmo_tagger.corpus.runs import Run, distinct_rows, read_run, read_system
 from elmo_tagger.text.sentence import Sentence
 
 TAGS = ["O", "O", "B-A", "I-A", "B-B"]
@@ -52,6 +54,44 @@ def test_scores_are_seqevals(strict: bool) -> None:
     per_type = f1_score(GOLD, predicted(GOLD, 9, 0.5), average=None, **options)
     assert [row.name for row in by_type] == ["A", "B"]
     assert [row.second.mean for row in by_type] == pytest.approx(100 * per_type)
+
+
+def test_distinct_rows_are_what_counting_sentences_gives() -> None:
+    runs = [run(seed, noise) for seed, noise in ((1, 0.2), (2, 0.4), (3, 0.1))]
+    expected: Counter[tuple[tuple[int, ...], ...]] = Counter()
+    for index in range(len(GOLD)):
+        rows = [
+            tuple(map(int, record[2:])) if len(record) else (0, 0, 0)
+            for each in runs
+            for name in ("A", "B")
+            for record in [next((r for r in each.records if r[0] == index and each.types[r[1]] == name), ())]
+        ]
+        expected[tuple(rows)] += 1
+    expected.pop(((0, 0, 0),) * 6, None)
+    names, counts, times = distinct_rows(runs)
+    assert names == ["overall", "A", "B"]
+    found = {
+        tuple(tuple(map(int, counts[number, row, group])) for number in range(3) for group in (1, 2)): int(times[row])
+        for row in range(len(times))
+    }
+    assert found == expected
+    assert len(times) < len(GOLD), "some sentences are alike"
+    assert np.array_equal(counts[:, :, 0], counts[:, :, 1:].sum(axis=2))
+
+
+def test_a_system_has_one_scheme_and_its_notes() -> None:
+    gold = [["B-A", "I-A", "O"]] * 12
+    iob1 = [["I-A", "I-A", "O"]] * 12
+    (first,) = read_system([("bio", lambda: pairs(gold, gold))], strict=True)
+    second = read_system([("x", lambda: pairs(gold, iob1)), ("y", lambda: pairs(gold, gold))], strict=True)
+    assert first.notes == ()
+    assert [int(each.records[:, 4].sum()) for each in (first, *second)] == [12, 0, 12], "read as BIO in both runs"
+    (alone,) = read_system([("x", lambda: pairs(gold, iob1))], strict=True)
+    note = "the predictions are read as IOB1: 12 of the 12 sentences with predicted entities are ill-formed in BIO"
+    assert [each.startswith(note) for each in alone.notes] == [True]
+    assert compare_runs([first], [alone], resamples=5).warnings[0].startswith(f"x: {note}")
+    (told,) = read_system([("x", lambda: pairs(gold, iob1))], strict=True, predicted_scheme="IOB2")
+    assert (told.notes, int(told.records[:, 4].sum())) == ((), 0)
 
 
 def test_a_real_difference_is_found_and_noise_is_not() -> None:

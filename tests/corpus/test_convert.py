@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def sentences(draw: st.DrawFn) -> list[tuple[list[str], list[Span]]]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "brat"])  # which does not keep tokens
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "brat"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=sentences(), source=st.sampled_from(list(SCHEMES)), target=st.sampled_from(list(SCHEMES)))
 def test_there_and_back(name: str, content: list[tuple[list[str], list[Span]]], source: str, target: str) -> None:
@@ -62,6 +63,26 @@ def test_there_and_back(name: str, content: list[tuple[list[str], list[Span]]], 
     convert_file("there", "back.conll", options=read_as, scheme=source if FORMATS[name].has_tags else None, to=target)
     back = open_source("back.conll", options).sentences()
     assert [(s.tokens, tags_to_spans(s, target)) for s in back] == content
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=sentences(), source=st.sampled_from(list(SCHEMES)), target=st.sampled_from(list(SCHEMES)))
+def test_there_and_back_through_brat(content: list[tuple[list[str], list[Span]]], source: str, target: str) -> None:
+    """Which keeps no tokens: the characters and the entities come back, whatever tokens the tokenizer makes."""
+    tagged = [Sentence(tokens, list(spans_to_tags(spans, len(tokens), source))) for tokens, spans in content]
+    write_columns(tagged, "in.conll", document_marker=None)
+    options = FileOptions(token_column=0, tag_column=1)
+    shutil.rmtree("there", ignore_errors=True)
+    convert_file("in.conll", "there", target_format="brat", scheme=source, options=options)
+    convert_file("there", "back.conll", to=target, split_tokens=True)
+    back = [(s.tokens, tags_to_spans(s, target)) for s in open_source("back.conll", options).sentences()]
+    assert characters(back) == characters(content)
+
+
+def characters(content: list[tuple[list[str], list[Span]]]) -> tuple[str, list[tuple[str, str]]]:
+    """All tokens and all entities, without the borders of tokens."""
+    entities = [("".join(tokens[start:end]), kind) for tokens, spans in content for start, end, kind in spans]
+    return "".join(token for tokens, _ in content for token in tokens), entities
 
 
 def test_column_files_keep_all_but_the_tags() -> None:

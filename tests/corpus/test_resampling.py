@@ -84,6 +84,21 @@ def test_the_interval_has_the_width_of_the_normal_one_when_f1_is_a_mean() -> Non
     assert (high - low)[0] == pytest.approx(2 * 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 400), rel=0.05)
 
 
+def test_rows_that_stand_for_several_sentences_are_those_sentences() -> None:
+    rows = system(1, sentences=6), system(2, sentences=6, quality=0.5)
+    times = np.array([1, 3, 2, 1, 4, 1])
+    every = [np.repeat(part, times, axis=1) for part in rows]
+    exact = reference.exact_randomisation(
+        *([tuple(row) for row in part[0, :, 0].astype(int).tolist()] for part in every)
+    )
+    together = randomisation_test(*rows, resamples=20_000, seed=0, times=times)
+    assert together[0] == pytest.approx(exact, abs=0.015)  # four standard errors at p = 1/2
+    kwargs = {"sentences": 14, "resamples": 20_000, "seed": 0}  # two sentences have no entity
+    one_by_one, drawn_together = bootstrap_interval(*every, **kwargs), bootstrap_interval(*rows, times=times, **kwargs)
+    for a, b in zip(one_by_one, drawn_together, strict=True):
+        assert b[0] == pytest.approx(a[0], abs=0.02)
+
+
 def test_seed_noise_widens_the_interval() -> None:
     alike = np.repeat(system(1, sentences=300), 4, axis=0)
     spread = np.concatenate([system(seed, sentences=300, quality=q) for seed, q in enumerate((0.5, 0.7, 0.9, 0.95))])

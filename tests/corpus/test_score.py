@@ -11,7 +11,8 @@ from seqeval.scheme import IOB2
 
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.mistakes import Match, MistakeTable
-from elmo_tagger.corpus.score import ScoreReport, group_of, score_pairs
+from elmo_tagger.corpus.score import group_of, score_pairs
+from elmo_tagger.corpus.score_report import ScoreReport
 from elmo_tagger.text.sentence import Sentence, Span
 from tests.reference import conlleval
 
