@@ -11,6 +11,7 @@ from allennlp.data import DatasetReader, Instance
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
+from elmo_tagger.plugin.pace import Pace
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer
 
@@ -77,6 +78,7 @@ class EntitiesPredictor(Predictor):
         self._tokenizer = Tokenizer(language=language)
         self._min_confidence = min_confidence
         self._inputs_read = 0
+        self._pace = Pace(model)
 
     def load_line(self, line: str) -> JsonDict:
         """One input.
@@ -163,7 +165,8 @@ class EntitiesPredictor(Predictor):
         lengths = [len(instance["tokens"]) for instance in instances]  # type: ignore[arg-type]
         outputs: List[JsonDict] = [{}] * len(instances)
         for batch in _batches(lengths):
-            results = self._model.forward_on_instances([instances[index] for index in batch])
+            with self._pace.measure(sum(lengths[index] for index in batch)):
+                results = self._model.forward_on_instances([instances[index] for index in batch])
             for index, result in zip(batch, results, strict=True):
                 outputs[index] = sanitize(result)
         return outputs
