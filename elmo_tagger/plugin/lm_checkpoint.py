@@ -30,7 +30,12 @@ def keep_lanes_in_checkpoints() -> None:
     def get_checkpoint_state(self: GradientDescentTrainer) -> Optional[TrainerCheckpoint]:
         lanes = _gathered(self.model) if isinstance(self.model, ElmoBilm) else None
         state = save(self)
-        if state is not None and lanes is not None:
+        if state is None:
+            # Where nothing is written AllenNLP does not note the time, and asks again after every batch; but states are
+            # gathered only if all processes ask at the same time.
+            self._checkpointer._last_save_num_epochs_completed = self._epochs_completed
+            self._checkpointer._last_save_num_batches_in_epoch_completed = self._batches_in_epoch_completed
+        elif lanes is not None:
             state.trainer_state[_KEY] = lanes
         return state
 

@@ -46,22 +46,14 @@ class LmTextReader(DatasetReader):
         """
         files, part, hold_out = _parsed(data_path)
         size = sum(Path(file).stat().st_size for file in files if Path(file).is_file())
-        bar = Tqdm.tqdm(total=size, unit="B", unit_scale=True, desc="preparing the text")
-
-        def report(done: int, tokens: int) -> None:
-            bar.set_postfix_str(f"{tokens:,} tokens", refresh=False)
-            bar.update(done - bar.n)
-
         # little text is done sooner than a process has started
         workers = self._workers if size > 1 << 22 else 0
         try:
-            corpus = prepared(files, self._prepared_dir, workers=workers, report=report)
+            with _Bar(size) as bar:
+                corpus = prepared(files, self._prepared_dir, workers=workers, report=bar.report)
             spans = corpus.sentences(part, hold_out)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        finally:
-            bar.disable = bar.disable or bar.n == 0
-            bar.close()
         logger.info(
             "%s: %d sentences and %d tokens (%s) in %s", files[0], len(spans), spans.tokens, part, corpus.directory
         )
@@ -73,6 +65,28 @@ class LmTextReader(DatasetReader):
             for _, line in read_text_lines(file):
                 if line.split():
                     yield Instance({"tokens": MetadataField(line.split())})
+
+
+class _Bar:
+    """A progress bar that appears when there is something to report."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._bar: Any = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_error: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def report(self, done: int, tokens: int) -> None:
+        """So many bytes of the files are done, with so many tokens."""
+        if self._bar is None:
+            self._bar = Tqdm.tqdm(total=self._size, unit="B", unit_scale=True, desc="preparing the text")
+        self._bar.set_postfix_str(f"{tokens:,} tokens", refresh=False)
+        self._bar.update(done - self._bar.n)
 
 
 def _parsed(data_path: Any) -> Tuple[List[str], str, float]:

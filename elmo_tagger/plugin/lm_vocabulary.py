@@ -40,9 +40,9 @@ def predicted_words(vocab: Vocabulary) -> LmVocabulary:
     Raises:
         ConfigurationError: There are none.
     """
-    words = vocab.get_index_to_token_vocabulary(NAMESPACE)
-    if not words:
+    if NAMESPACE not in vocab.get_namespaces():
         raise ConfigurationError(
             'the vocabulary has no words to predict: set "vocabulary": {"type": "lm_vocabulary", "vocabulary_file": ..}'
         )
+    words = vocab.get_index_to_token_vocabulary(NAMESPACE)
     return LmVocabulary([words[number] for number in range(len(words))])

@@ -179,10 +179,9 @@ def test_exported_weights_give_the_same_vectors_here_and_in_allennlp(run: Path, 
     ids = torch.from_numpy(encode_sentences(sentences))
     with torch.no_grad():
         expected, received = trained(ids).layers, ours(ids).layers
-        elmo = Elmo(
-            str(tmp_path / "options.json"), str(weights), 1, dropout=0.0, scalar_mix_parameters=[0, 0, 100]
-        ).eval()
-        stock = elmo(batch_to_ids(sentences))["elmo_representations"][0]
+        files = str(tmp_path / "options.json"), str(weights)
+        elmo = Elmo(*files, 1, dropout=0.0, scalar_mix_parameters=[0, 0, 100])
+        stock = elmo.eval()(batch_to_ids(sentences))["elmo_representations"][0]
     for layer, vectors in expected.items():
         assert torch.equal(received[layer], vectors)
     torch.testing.assert_close(stock, received[2], atol=TOLERANCE, rtol=0)
@@ -204,9 +203,7 @@ def test_a_bilm_fine_tuned_in_a_tagger_is_exported(
 
 def test_distributed_training(text: Path, tmp_path: Path) -> None:
     """Two processes with four lanes each; the held-out perplexity is that of all sentences."""
-    raw = config(
-        text, data_loader={"type": "lm_stream", "lanes": 4, "steps": 10}, distributed={"cuda_devices": [-1, -1]}
-    )
+    raw = config(text, data_loader__lanes=4, distributed={"cuda_devices": [-1, -1]})
     raw["trainer"] |= {"num_epochs": 1, "callbacks": []}
     train_model(Params(raw), str(tmp_path / "run"), include_package=["elmo_tagger.plugin"])
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -1,4 +1,5 @@
-// A small biLM that one GPU, or a patient CPU, can train: AdamW with warm-up, bfloat16, sampled softmax.
+// A small biLM that one GPU can train: AdamW with warm-up, bfloat16, sampled softmax. (A CPU without units for bfloat16
+// is faster with --overrides '{"model.precision": "float32"}'.)
 //
 //   LM_TEXT      text, one tokenised sentence a line: file, pattern such as parts/*.xz, or directory of a prepared text
 //   LM_VOCAB     vocabulary in bilm-tf's format, as `elmo-tagger vocab` writes it

@@ -98,7 +98,8 @@ def _normalise(logits: Tensor, places: Tensor, target_logits: Tensor | None) -> 
     if target_logits is None:
         return torch.logsumexp(logits, 1), logits.gather(1, places.unsqueeze(1)).squeeze(1)
     # a sample that is the word to predict must not count as a wrong one
-    hits = (places >= 0).nonzero().squeeze(1)
-    logits[hits, places[hits]] = -torch.inf
+    at = places.clamp(min=0).unsqueeze(1)
+    hit = (places >= 0).unsqueeze(1)
+    logits.scatter_(1, at, logits.gather(1, at).masked_fill(hit, -torch.inf))
     right = target_logits.to(logits.dtype)
     return torch.logaddexp(torch.logsumexp(logits, 1), right), right

@@ -23,14 +23,18 @@ class LmSoftmax(nn.Module):
         samples: Negative samples of a step while training; None for the exact softmax. Outside of training it is
             always exact.
 
-    Source: https://github.com/allenai/bilm-tf, bilm/model.py, _build_loss.
+    Source: https://github.com/allenai/bilm-tf, bilm/training.py, _build_loss.
     """
+
+    log_probabilities: Tensor
 
     def __init__(self, words: int, width: int, *, samples: int | None = None) -> None:
         super().__init__()
         self.W = nn.Parameter(torch.empty(words, width))
         self.b = nn.Parameter(torch.empty(words))
         self.sampler = None if samples is None else LogUniformSampler(words, samples)
+        likely = None if self.sampler is None else self.sampler.log_probabilities
+        self.register_buffer("log_probabilities", likely, persistent=False)  # so that it is where W is
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,7 +68,7 @@ class LmSoftmax(nn.Module):
         places = torch.where(samples[places] == targets, places, -1)
         # one look-up of all rows, so that backward adds up one gradient of the size of the softmax
         rows = torch.cat([F.pad(samples, (0, missing)), targets])
-        correction = sampler.log_probabilities.to(targets.device)[rows]
+        correction = self.log_probabilities[rows]
         count = len(samples) + missing
         correction[len(samples) : count] = torch.inf  # what only fills up is no candidate
         weight, bias = F.embedding(rows, self.W), self.b[rows] - correction
