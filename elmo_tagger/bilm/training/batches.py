@@ -54,7 +54,8 @@ class Encoder:
     def __init__(self, corpus: Corpus, vocabulary: LmVocabulary, *, max_characters: int) -> None:
         self._tokens = corpus.tokens
         self._words = corpus.words
-        self._max_characters = max_characters
+        # each word's characters once it was met; what was not takes no memory
+        self._characters = np.zeros((len(corpus.words), max_characters), dtype=np.int16)
         self._counts = corpus.counts
         self._predicted = vocabulary.numbers(corpus.words)
 
@@ -79,14 +80,21 @@ class Encoder:
         ]
         words, rows = np.unique(np.stack([read for read, _ in pairs]), return_inverse=True)
         predicted = self._predicted[np.stack([target for _, target in pairs])]
-        characters = encode_words([self._words[word] for word in words], max_characters=self._max_characters)
         return LmBatch(
-            character_ids=torch.from_numpy(characters),
+            character_ids=torch.from_numpy(self._characters_of(words)),
             rows=torch.from_numpy(rows.reshape(predicted.shape)),
             targets=torch.from_numpy(predicted),
             sizes=sizes,
             carried=carried,
         )
+
+    def _characters_of(self, words: Numbers) -> npt.NDArray[np.int16]:
+        """Character ids (W, C) of words of the corpus."""
+        new = words[self._characters[words, 0] == 0]  # no word begins with 0
+        if len(new):
+            own = [self._words[word] for word in new]
+            self._characters[new] = encode_words(own, max_characters=self._characters.shape[1])
+        return self._characters[words]
 
     def _read(self, spans: Spans, step: Numbers, direction: int) -> tuple[Numbers, Numbers]:
         """Words read and words to predict, (N,) each, as numbers of the corpus.
