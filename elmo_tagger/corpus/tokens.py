@@ -40,4 +40,4 @@ def _advice(document: Document, index: int, tokenizer: Tokenize) -> str:
         token_spans(tokenized(document, tokenizer, split_at_entities=True), index)
     except DataError:
         return ""
-    return "; convert with --split-tokens splits tokens where entities begin and end"
+    return "; --split-tokens of convert fits tokens and sentences to entities"

@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from elmo_tagger.cli.app import app
@@ -295,3 +297,27 @@ def test_document_markers_in_the_scores() -> None:
         "-DOCSTART- -X- O O\n\nEU NNP B-X B-X\nsays VBZ O O\nit PRP B-X O\n", encoding="utf-8"
     )
     assert "counts the 1 document marker as tokens: 4 tokens, accuracy 75.00%" in run("score", "marked.conll").stdout
+
+
+KEYS = "tags tokens words gold_tags text entities token_offsets label id".split()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "O", "B-X", "a", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=10,
+)
+STRINGS = st.lists(st.sampled_from(["O", "B-X", "a"]), max_size=3)
+RECORD = st.fixed_dictionaries({}, optional={key: JSON | STRINGS | st.lists(STRINGS, max_size=2) for key in KEYS})
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(RECORD | JSON, min_size=1, max_size=3))
+def test_json_of_any_shape_makes_no_traceback(lines: list[object]) -> None:
+    Path("any.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    for arguments in (["check", "any.jsonl"], ["score", "any.jsonl"], ["score", "train.conll", "any.jsonl"]):
+        result = run(*arguments)  # which fails for any exception but an exit
+        if result.exit_code == 2:
+            assert result.stderr.startswith("error: ")
+            assert "any.jsonl" in result.stderr or "tags fit no scheme" in result.stderr
+        else:
+            assert result.exit_code in (0, 1)
+            assert result.stdout

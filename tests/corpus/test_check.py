@@ -129,8 +129,8 @@ def test_every_ill_formed_line_of_every_format_is_named(write) -> None:
     report = check_files([write("a.jsonl", good + "{\n" + good + "[]\n" + cut + good)])
     assert [message.split(" ")[0] for message in messages(report)] == ["a.jsonl:2:", "a.jsonl:4:", "a.jsonl:5:"]
     assert messages(report)[2].endswith(
-        "cuts the token 'Ann' (0 to 3): tags cannot express it; convert with --split-tokens splits tokens where "
-        "entities begin and end; the document is left out here"
+        "cuts the token 'Ann' (0 to 3): tags cannot express it; --split-tokens of convert fits tokens and "
+        "sentences to entities; the document is left out here"
     )
     assert report.files[0].sentences == 3
     row = "1\ta" + "\t_" * 8 + "\n"
