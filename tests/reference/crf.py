@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 
-from elmo_tagger.tagging.schemes import tags_to_spans
 from elmo_tagger.text.sentence import Span
 
 Matrix = Sequence[Sequence[float]]
@@ -90,7 +89,34 @@ class EnumeratedCrf:
 
     def posterior(self, span: Span, tags: Sequence[str], scheme: str) -> float:
         """Probability of all sequences that contain the entity when read leniently."""
-        containing = [
-            path for path in self.scores if span in tags_to_spans([tags[i] for i in path], scheme, strict=False)
-        ]
-        return self.probability(containing)
+        return self.probability(path for path in self.scores if contains([tags[i] for i in path], span, scheme))
+
+
+CONTINUING = {
+    "BIO": {"BI", "II"},
+    "IOB1": {"BI", "II"},
+    "IOE2": {"II", "IE"},
+    "IOE1": {"II", "IE"},
+    "BIOUL": {"BI", "BL", "II", "IL"},
+    "BIOES": {"BI", "BE", "II", "IE"},
+    "BMES": {"BM", "BE", "MM", "ME"},
+    "BMEWO": {"BM", "BE", "MM", "ME"},
+}
+"""The pairs of neighbouring letters, of one type, that belong to one entity."""
+
+
+def contains(tags: Sequence[str], span: Span, scheme: str) -> bool:
+    """Whether exactly this span is an entity: of its type, in one piece, and parted from what is beside it."""
+
+    def continuing(position: int) -> bool:
+        if not 0 < position < len(tags):
+            return False
+        left, right = tags[position - 1], tags[position]
+        return left[1:] == right[1:] and left[0] + right[0] in CONTINUING[scheme]
+
+    return (
+        all(tag[1:] == f"-{span.type}" for tag in tags[span.start : span.end])
+        and all(continuing(position) for position in range(span.start + 1, span.end))
+        and not continuing(span.start)
+        and not continuing(span.end)
+    )

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
-from elmo_tagger.tagging.schemes import SCHEMES, allowed_transitions, join_tag, problems
+from elmo_tagger.tagging.schemes import SCHEMES, allowed_transitions, join_tag, problems, tags_to_spans
 from elmo_tagger.text.sentence import Span
-from tests.reference.crf import EnumeratedCrf
+from tests.reference.crf import EnumeratedCrf, contains
 
 TOLERANCE = 1e-5  # float32 arithmetic against Python's floats, on numbers of size 1
 
@@ -53,7 +53,7 @@ cases = st.builds(
     Case,
     scheme=st.sampled_from(sorted(SCHEMES)),
     constrained=st.booleans(),
-    scale=st.sampled_from([0.0, 1.0, 50.0, 1e4]),
+    scale=st.sampled_from([0.0, 1.0, 50.0, 1e4, 1e30]),
     seed=st.integers(0, 10**6),
     steps=st.sampled_from([1, 2, 2, 3, 3, 4]),
 )
@@ -112,6 +112,33 @@ def test_entity_posteriors(case):
         found = case.crf.entity_posteriors(case.emissions, case.mask, spans=spans, tags=case.tags, scheme=case.scheme)
         expected = [every.posterior(span, case.tags, case.scheme) for span in inner]
         assert found[row] == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("large", [1e4, 1e9, 1e30, 3e38])
+@pytest.mark.parametrize("scheme", ["BIO", "BIOUL", "IOB1"])
+def test_entity_posteriors_where_small_scores_decide_beside_large_ones(scheme, large):
+    """The first token wants a tag that it may not have; the others' scores and the transitions are of size 1."""
+    case = Case(scheme=scheme, seed=9, steps=3)
+    forbidden = next(tag for tag in range(5) if (5, tag) not in case.allowed)
+    case.emissions[:, 0, forbidden] = large
+    for row, positions, every in case.sentences():
+        inner = [Span(i, j, kind) for i, j in itertools.combinations(range(len(positions) + 1), 2) for kind in "XY"]
+        outer = [Span(positions[span.start], positions[span.end - 1] + 1, span.type) for span in inner]
+        spans = [outer if index == row else [] for index in range(len(case.mask))]
+        found = case.crf.entity_posteriors(case.emissions, case.mask, spans=spans, tags=case.tags, scheme=scheme)
+        expected = [every.posterior(span, case.tags, scheme) for span in inner]
+        assert found[row] == pytest.approx(expected, abs=TOLERANCE)
+        assert any(0.01 < probability < 0.99 for probability in expected) or row > 0
+
+
+def test_the_oracles_reading_is_that_of_the_schemes():
+    """Written apart, they agree on every sequence of four tags."""
+    for scheme in SCHEMES:
+        tags = ["O", *(join_tag(letter, kind) for kind in "XY" for letter in SCHEMES[scheme].letters)]
+        inner = [Span(i, j, kind) for i, j in itertools.combinations(range(4), 2) for kind in "XY"]
+        for sequence in itertools.product(tags, repeat=3):
+            found = set(tags_to_spans(sequence, scheme, strict=False))
+            assert found == {span for span in inner if contains(sequence, span, scheme)}
 
 
 @few

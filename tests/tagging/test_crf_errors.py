@@ -125,6 +125,40 @@ def test_message(call, message):
         call()
 
 
+DIVERGED = {
+    "log_likelihood": lambda crf: crf.log_likelihood(emissions(), LEGAL),
+    "sets of tags": lambda crf: crf.log_likelihood(emissions(), allowed(0, 1, 2)),
+    "decode": lambda crf: crf.decode(emissions()),
+    "evaluate": lambda crf: crf.evaluate(emissions(), LEGAL, gold=LEGAL),
+    "decode_n_best": lambda crf: crf.decode_n_best(emissions(), n=2),
+    "marginals": lambda crf: crf.marginals(emissions()),
+    "span_posteriors": lambda crf: crf.span_posteriors(
+        emissions(), queries=torch.tensor([[0, 0, 1, 0]]), reading=READING
+    ),
+}
+
+
+@pytest.mark.parametrize("call", DIVERGED)
+@pytest.mark.parametrize(
+    ("name", "place", "value"), [("transitions", (2, 1), torch.nan), ("end_transitions", (1,), torch.inf)]
+)
+def test_a_field_whose_training_diverged(call, name, place, value):
+    crf = ConditionalRandomField(num_tags=3)
+    with torch.no_grad():
+        getattr(crf, name)[place] = value
+    message = f"the parameter {name}{list(place)} is {value}, expected a number; did training diverge?"
+    with pytest.raises(CrfInputError, match=f"^{re.escape(message)}$"):
+        DIVERGED[call](crf)
+
+
+def test_a_mask_that_is_false_everywhere_where_labels_are_required():
+    nothing = torch.zeros(2, 2, dtype=torch.bool)
+    message = "the mask is false everywhere: none of the 2 sentences has a token to label"
+    for labelled in (LEGAL, allowed(0)):
+        with pytest.raises(CrfInputError, match=f"^{message}$"):
+            CRF.log_likelihood(emissions(), labelled, nothing)
+
+
 def test_what_is_masked_is_not_refused():
     mask = torch.tensor([[True, True], [False, False]])
     assert CRF.log_likelihood(emissions(torch.nan), labels(99), mask)[1] == 0

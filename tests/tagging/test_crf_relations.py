@@ -198,15 +198,53 @@ def test_finite_loss_and_gradients_at_the_edges(size, steps, tags):
     torch.testing.assert_close(emissions.grad.sum(2), torch.zeros(size, steps), atol=1e-4, rtol=0)
 
 
-def test_long_sentences_keep_their_digits():
-    """5,000 independent tokens: the exact answer is a sum of log-softmaxes."""
+@pytest.mark.parametrize("tags", [5, 200])
+def test_long_sentences_keep_their_digits(tags):
+    """5,000 independent tokens: the exact answers are those of log-softmaxes."""
     torch.manual_seed(0)
-    crf = ConditionalRandomField(num_tags=5, include_start_end_transitions=False)
+    crf = ConditionalRandomField(num_tags=tags, include_start_end_transitions=False)
     torch.nn.init.zeros_(crf.transitions)
-    emissions, gold = torch.randn(1, 5000, 5) * 10, torch.randint(5, (1, 5000))
-    expected = emissions.double().log_softmax(2).gather(2, gold.unsqueeze(2)).sum()
-    assert crf.log_likelihood(emissions, gold).item() == pytest.approx(expected.item(), rel=1e-6)
+    emissions, gold = (torch.randn(1, 5000, tags) * 10).requires_grad_(), torch.randint(tags, (1, 5000))
+    exact = emissions.detach().double().log_softmax(2)
+    found = crf.log_likelihood(emissions, gold)
+    found.sum().backward()
+    assert found.item() == pytest.approx(exact.gather(2, gold.unsqueeze(2)).sum().item(), rel=1e-6)
+    right = torch.nn.functional.one_hot(gold, tags) - exact.exp()
+    torch.testing.assert_close(emissions.grad, right.float(), atol=1e-5, rtol=0)
     assert torch.equal(crf.decode(emissions)[0], emissions.argmax(2))
+
+
+@pytest.mark.parametrize("size", [1e19, 1e30, 1e38, 3.4e38])
+@pytest.mark.parametrize("constrained", [True, False])
+def test_any_finite_emissions_have_finite_losses_and_gradients(size, constrained):
+    torch.manual_seed(0)
+    constraints = allowed_transitions(TAGS, "BIOUL") if constrained else None
+    crf = ConditionalRandomField(num_tags=len(TAGS), constraints=constraints)
+    mask = torch.arange(12) < torch.tensor([12, 5, 1, 0]).unsqueeze(1)
+    emissions = ((torch.rand(4, 12, len(TAGS)) * 2 - 1) * size).requires_grad_()
+    worst = crf.decode(-emissions.detach(), mask)[0].clamp(min=0)  # a legal path far from the best
+    likelihood = crf.log_likelihood(emissions, worst, mask)
+    assert likelihood.isfinite().all()
+    assert likelihood[3] == 0
+    for loss in (likelihood.mean(), likelihood.sum()):
+        assert loss.isfinite()
+        crf.zero_grad()
+        emissions.grad = None
+        loss.backward(retain_graph=True)
+        assert emissions.grad.isfinite().all()
+        assert all(parameter.grad.isfinite().all() for parameter in crf.parameters())
+    # Off the scale or not, the gradient is the true tag's count less the best one's.
+    best, score = crf.decode(emissions, mask)
+    counts = [torch.nn.functional.one_hot(path.clamp(min=0), len(TAGS)) for path in (worst, best)]
+    torch.testing.assert_close(emissions.grad, ((counts[0] - counts[1]) * mask.unsqueeze(2)).float())
+    assert score.isfinite().all()
+    assert (crf.log_likelihood(emissions, best.clamp(min=0), mask) == 0).all()
+    marginals = crf.marginals(emissions, mask)
+    torch.testing.assert_close(marginals, (counts[1] * mask.unsqueeze(2)).float())
+    paths, logs = crf.decode_n_best(emissions, mask, 2)
+    assert torch.equal(paths[:, 0], best)
+    assert logs[:3].isfinite().all()
+    assert (logs[:3, 0] == 0).all()
 
 
 def test_sentences_and_batches_without_tokens(crf):
@@ -264,6 +302,45 @@ def test_ties_go_to_the_lowest_tag_from_the_last_token_back():
     legal = [path for path in expected if path[0] != path[1] != path[2]]
     assert paths[: len(legal)].tolist() == legal
     assert (paths[len(legal) :] == PADDING_TAG).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "as a device", "cuda"])
+@pytest.mark.parametrize(("size", "tags"), [(1, 3), (3, 3), (40, 5), (3, 30), (40, 9)])
+def test_ties_are_broken_alike_by_every_way_and_device(device, size, tags, monkeypatch):
+    """Scores of 0 and 1 tie everywhere; whole numbers add up without rounding, so one answer is right."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    if device == "as a device":
+        monkeypatch.setattr(viterbi, "on_host", lambda values: False)
+    place = "cuda" if device == "cuda" else "cpu"
+    torch.manual_seed(3)
+    crf = ConditionalRandomField(num_tags=tags)
+    for parameter in crf.parameters():
+        parameter.data.random_(2)
+    emissions, mask = torch.randint(2, (size, 6, tags)).float(), torch.rand(size, 6) < 0.8
+    found = crf.to(place).decode(emissions.to(place), mask.to(place))[0].cpu()
+    several = crf.decode_n_best(emissions.to(place), mask.to(place), 4)[0].cpu()
+    crf.cpu()
+    for row in range(size):
+        expected = _stable_n_best(emissions[row, mask[row]].tolist(), crf, 4)
+        assert found[row, mask[row]].tolist() == expected[0]
+        assert several[row, : len(expected), mask[row]].tolist() == expected
+
+
+def _stable_n_best(emissions, crf, n):
+    """Lists of the n best ways to each tag, sorted by score, then by the tag before, then by rank there."""
+    if not emissions:
+        return [[]]
+    start, moves, end = crf.start_transitions.tolist(), crf.transitions.tolist(), crf.end_transitions.tolist()
+    lists = [[(score + emissions[0][tag], [tag])] for tag, score in enumerate(start)]
+    for emission in emissions[1:]:
+        lists = [
+            sorted(((s + moves[i][j] + emission[j], [*path, j]) for i, ways in enumerate(lists) for s, path in ways),
+                   key=lambda way: -way[0])[:n]
+            for j in range(len(start))
+        ]  # fmt: skip
+    ends = [(score + end[tag], path) for tag, ways in enumerate(lists) for score, path in ways]
+    return [path for _, path in sorted(ends, key=lambda way: -way[0])[:n]]
 
 
 @pytest.mark.parametrize("slab", [viterbi.SLAB, 100])
