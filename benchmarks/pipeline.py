@@ -1,0 +1,111 @@
+"""From a file to tensors beside AllenNLP's pipeline: the same CoNLL-2003 columns, the same batches, one run.
+
+    python benchmarks/pipeline.py
+
+Stock: reader `conll2003` and indexer `elmo_characters`; ours: `conll_columns` and `elmo_hdf5`. `first pass` reads the
+file, makes the vocabulary of tags, indexes and batches; `later epoch` batches instances that are in memory, as every
+epoch but the first does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import measure
+import torch
+from corpus import write_columns
+from material import sentences
+
+
+def loaders() -> dict[str, Callable[[Path, int, str], Any]]:
+    """For each side what makes an indexed data loader."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from allennlp.data import Vocabulary
+        from allennlp.data.data_loaders import MultiProcessDataLoader
+        from allennlp.data.token_indexers import ELMoTokenCharactersIndexer
+        from allennlp_models.tagging import Conll2003DatasetReader
+
+        from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
+        from elmo_tagger.plugin.reader import ConllColumnsReader
+
+    def loader(reader: Any, path: Path, batch: int, device: str) -> Any:
+        where = torch.device(device) if device == "cuda" else None
+        made = MultiProcessDataLoader(reader, str(path), batch_size=batch, quiet=True, cuda_device=where)
+        made.index_with(Vocabulary.from_instances(made.iter_instances()))
+        return made
+
+    def ours(*arguments: Any) -> Any:
+        return loader(ConllColumnsReader({"elmo": ElmoHdf5Indexer()}, coding_scheme="BIOUL"), *arguments)
+
+    def stock(*arguments: Any) -> Any:
+        indexers = {"elmo": ELMoTokenCharactersIndexer()}
+        return loader(Conll2003DatasetReader(indexers, coding_scheme="BIOUL"), *arguments)
+
+    return {"ours": ours, "allennlp": stock}
+
+
+def tokens_of(loader: Any) -> int:
+    """Go through all batches; words in them."""
+    return sum(int((batch["tokens"]["elmo"]["elmo_tokens"][..., 0] > 0).sum()) for batch in loader)
+
+
+def main() -> None:
+    """Measure, print, and write JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--text", type=Path, help="directory with tokenised text, one sentence a line, *.xz")
+    parser.add_argument("--json", type=Path, help="file to write")
+    args = parser.parse_args()
+    make = loaders()
+    report: dict[str, Any] = {"machine": measure.machine(args.device), "rows": []}
+    with tempfile.TemporaryDirectory() as directory:
+        columns = Path(directory) / "eng.train"
+        write_columns(columns, sentences(args.text)[0], args.sentences)
+        kept = {name: build(columns, args.batch, args.device) for name, build in make.items()}
+        counts = {name: tokens_of(loader) for name, loader in kept.items()}
+        assert len(set(counts.values())) == 1, counts
+        tokens = counts["ours"]
+
+        def first(number: int) -> dict[str, Callable[[], Any]]:
+            gc.collect()
+            return {
+                name: lambda b=build: tokens_of(b(columns, args.batch, args.device)) for name, build in make.items()
+            }
+
+        def later(number: int) -> dict[str, Callable[[], Any]]:
+            gc.collect()
+            return {name: lambda loader=loader: tokens_of(loader) for name, loader in kept.items()}
+
+        print(report["machine"])
+        print(f"{tokens} tokens          ratio  tokens/s  allennlp")
+        for name, rounds in (("first pass", first), ("later epoch", later)):
+            times = measure.take_turns(rounds, budget=0, device=args.device, least=args.rounds)
+            row = {
+                "what": name,
+                "ratio": measure.ratio(times, "ours", "allennlp"),
+                "tokens_per_second": tokens / measure.median(times, "ours"),
+                "allennlp_tokens_per_second": tokens / measure.median(times, "allennlp"),
+            }
+            report["rows"].append(row)
+            print(
+                f"{name:<20}{row['ratio']:>7.1f}x{row['tokens_per_second']:>10.0f}"
+                f"{row['allennlp_tokens_per_second']:>10.0f}",
+                flush=True,
+            )
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
