@@ -4,9 +4,10 @@
     python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged    one cell, sentences of different lengths
     python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged --n-best 5   also the n best, which pytorch-crf lacks
 
-Times are the least of rounds in which the three take turns: what else runs on the machine adds to a call, and the
-fastest has the least of it. A ratio above 1 means that ours is faster. A slow cell is measured until its share of
-`--seconds` is spent, but at least once after a warm-up run; the number of rounds is in the JSON.
+Times are medians over rounds in which the three take turns. With one thread they count processor time, which other
+work on the machine does not add to; with several, or on a GPU, wall time. A ratio above 1 means that ours is faster. A
+slow cell is measured until its share of `--seconds` is spent, but at least once after a warm-up run; the number of
+rounds is in the JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import json
 import platform
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,13 +78,15 @@ def contenders(
 
 def timed(run: Contender, device: str) -> float:
     """Seconds of one call, the device's queue emptied before and after."""
+    alone = device == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
     if device == "cuda":
         torch.cuda.synchronize()
-    begin = time.perf_counter()
+    begin = clock()
     run()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def compare(runs: dict[str, Contender], device: str, seconds: float) -> dict[str, list[float]]:
@@ -100,15 +104,15 @@ def compare(runs: dict[str, Contender], device: str, seconds: float) -> dict[str
 
 def row(task: str, device: str, size: int, steps: int, tags: int, times: dict[str, list[float]]) -> dict[str, Any]:
     """One line of the table."""
-    least = {name: min(values) for name, values in times.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
     return {
         "task": task,
         "device": device,
         "B": size,
         "T": steps,
         "K": tags,
-        "milliseconds": {name: 1000 * value for name, value in least.items()},
-        "ratio": {name: value / least["ours"] for name, value in least.items() if name != "ours"},
+        "milliseconds": {name: 1000 * value for name, value in medians.items()},
+        "ratio": {name: value / medians["ours"] for name, value in medians.items() if name != "ours"},
         "rounds": {name: len(values) for name, values in times.items()},
     }
 

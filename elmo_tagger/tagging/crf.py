@@ -323,6 +323,8 @@ class ConditionalRandomField(nn.Module):
             found = span_posteriors(chain, queries, reading)
             size = packed.abs().amax(2).masked_fill(~chain.real, 0.0).amax(0)
             large = (size > LARGE)[queries[:, 0]].nonzero().squeeze(1)
+            if not len(large):
+                return found
             return found.index_copy(0, large, exact_span_posteriors(chain, packed, queries[large], reading))
 
     def entity_posteriors(
