@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -12,7 +13,7 @@ from elmo_tagger.bilm.characters import FILLING, LARGEST_ID
 from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.frozen_cnn import FrozenCnn
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
-from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.paths import is_frozen, records_gradients
 from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
@@ -46,6 +47,7 @@ class CharacterCnn(nn.Module):
         self.b_proj = nn.Parameter(torch.empty(projection_dim))
         self.precision = precision
         self._frozen: Derived[FrozenCnn] = Derived()
+        self._rounded: Derived[CharacterCnn] = Derived()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -92,9 +94,14 @@ class CharacterCnn(nn.Module):
             if low < 0 or high > LARGEST_ID:
                 raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
 
-    def _fast(self) -> FrozenCnn:
+    def _stages(self) -> FrozenCnn | CharacterCnn:
+        """What computes: the fast path, a copy in another type, or this module itself."""
         dtype = product_dtype(self.precision, self.W_proj.dtype)
-        return self._frozen.of(self.parameters(), lambda: FrozenCnn(self, dtype=dtype))
+        if is_frozen(self, self.char_embed):
+            return self._frozen.of(self.parameters(), lambda: FrozenCnn(self, dtype=dtype))
+        if dtype == self.W_proj.dtype or records_gradients(self, self.char_embed):
+            return self
+        return self._rounded.of(self.parameters(), lambda: copy.deepcopy(self).to(dtype))
 
     def _words_per_pass(self) -> int:
         device = self.char_embed.device.type
@@ -112,14 +119,14 @@ class CharacterCnn(nn.Module):
 
     def _embed(self, character_ids: Tensor, lengths: Tensor) -> Tensor:
         """Words (W, C), the longest first, with their lengths (W,): (W, P)."""
-        stages = self._fast() if is_frozen(self, self.char_embed) else self
-        table = F.pad(self.char_embed, (0, 0, 1, 0))
+        stages = self._stages()
+        table = F.pad(stages.char_embed, (0, 0, 1, 0))
         size = self._words_per_pass()
         pooled = [
             stages.pool(table[chunk[:, : self._columns(int(length[0]))]])
             for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
         ]
-        return stages.transform(torch.cat(pooled))
+        return stages.transform(torch.cat(pooled)).to(self.W_proj.dtype)
 
     def pool(self, characters: Tensor) -> Tensor:
         """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim)."""

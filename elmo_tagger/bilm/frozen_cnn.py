@@ -26,6 +26,7 @@ class FrozenCnn:
 
     def __init__(self, cnn: CharacterCnn, *, dtype: torch.dtype) -> None:
         self._dtype = dtype
+        self.char_embed = cnn.char_embed
         self._activate = torch.relu_ if cnn.options.activation == "relu" else torch.tanh_
         self._widths = [width for width, _ in cnn.options.filters]
         weights = dict(cnn.named_parameters())

@@ -54,7 +54,7 @@ class ProjectedLstm(nn.Module):
             Outputs (2, N, P), without skip connection, and the state of all R sentences afterwards: a sentence that
             ended keeps the state of its last step.
         """
-        if has_own_backward(inputs):
+        if has_own_backward(self, inputs):
             clips = self.options.cell_clip, self.options.proj_clip
             outputs, output, cell = LstmSteps.apply(  # type: ignore[no-untyped-call]
                 inputs, self.W_0, self.gate_bias(), self.W_P_0, *state, sizes, clips
@@ -63,11 +63,14 @@ class ProjectedLstm(nn.Module):
         return self.reference(inputs, sizes, state)
 
     def reference(self, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
-        """What `forward` computes, step by step, by operations that autograd knows."""
-        width = self.options.projection_dim
+        """What `forward` computes, step by step, by operations that autograd knows.
+
+        Weights may have a narrower type than the rest: products then have theirs, cells keep that of the state.
+        """
+        width, narrow = self.options.projection_dim, self.W_0.dtype
         recurrent = self.W_0[:, width:]
         # what does not depend on the step before is one large product ahead of the loop
-        from_input = torch.baddbmm(self.gate_bias(), inputs, self.W_0[:, :width])
+        from_input = torch.baddbmm(self.gate_bias(), inputs.to(narrow), self.W_0[:, :width])
         output, cell = state
         ended: list[State] = []
         outputs: list[Tensor] = []
@@ -75,7 +78,7 @@ class ProjectedLstm(nn.Module):
             if size < output.shape[1]:
                 ended.append((output[:, size:], cell[:, size:]))
                 output, cell = output[:, :size], cell[:, :size]
-            output, cell = self._step(torch.baddbmm(gates, output, recurrent), cell)
+            output, cell = self._step(torch.baddbmm(gates, output.to(narrow), recurrent), cell)
             outputs.append(output)
         ended.append((output, cell))
         last_output, last_cell = (torch.cat(parts, dim=1) for parts in zip(*reversed(ended), strict=True))
@@ -92,7 +95,7 @@ class ProjectedLstm(nn.Module):
         enter, candidate, forget, leave = gates.chunk(4, dim=-1)
         cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
         cell = _clip(cell, self.options.cell_clip)
-        output = torch.bmm(leave.sigmoid() * cell.tanh(), self.W_P_0)
+        output = torch.bmm((leave.sigmoid() * cell.tanh()).to(self.W_P_0.dtype), self.W_P_0)
         return _clip(output, self.options.proj_clip), cell
 
 

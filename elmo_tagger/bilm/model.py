@@ -54,8 +54,8 @@ class Bilm(nn.Module):
         max_tokens_per_pass: Bound on the words whose windows in the CNN and gates in the LSTM are held at once. What
             else is held is of the size of the character ids and of the layers asked for, unless gradients are recorded.
             None for no bound.
-        precision: `bfloat16`: the factors of products are rounded to it while no gradients are recorded; sums, cells
-            and results stay float32.
+        precision: `bfloat16`: the factors of products are rounded to it while no gradients are recorded; cells and
+            results stay float32.
         stored_words: Words whose vectors are kept from call to call, those asked for last, on a CPU and while no
             gradients are recorded. 0 for none.
 

@@ -30,13 +30,18 @@ def is_frozen(module: nn.Module, inputs: Tensor) -> bool:
     """Whether a module may take the path of frozen weights: on a CPU, and no gradients are recorded."""
     if _REFERENCE_ONLY.get() or inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
+    return not records_gradients(module, inputs)
+
+
+def records_gradients(module: nn.Module, inputs: Tensor) -> bool:
+    """Whether what a module makes of inputs will have gradients."""
     if not torch.is_grad_enabled():
-        return True
-    return not (inputs.requires_grad or any(parameter.requires_grad for parameter in module.parameters()))
-
-
-def has_own_backward(inputs: Tensor) -> bool:
-    """Whether the LSTM may take its own backward, which wants one type for all, unlike autocast."""
-    if _REFERENCE_ONLY.get() or not torch.is_grad_enabled():
         return False
-    return not torch.is_autocast_enabled(inputs.device.type)
+    return inputs.requires_grad or any(parameter.requires_grad for parameter in module.parameters())
+
+
+def has_own_backward(module: nn.Module, inputs: Tensor) -> bool:
+    """Whether the LSTM may take its own backward, which wants one type for all, unlike autocast."""
+    if _REFERENCE_ONLY.get() or torch.is_autocast_enabled(inputs.device.type):
+        return False
+    return records_gradients(module, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
@@ -12,7 +13,7 @@ from elmo_tagger.bilm.frozen_lstm import FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
 from elmo_tagger.bilm.options import LstmOptions
 from elmo_tagger.bilm.packing import Packing, pack
-from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.paths import is_frozen, records_gradients
 from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 
@@ -36,6 +37,7 @@ class LstmStack(nn.Module):
         self.precision = precision
         self._carried: list[State] | None = None
         self._frozen: Derived[FrozenStack] = Derived()
+        self._rounded: Derived[nn.ModuleList] = Derived()
 
     def forward(
         self, vectors: Tensor, words: Tensor, *, depths: list[int], max_words: int | None = None
@@ -73,6 +75,13 @@ class LstmStack(nn.Module):
         dtype = product_dtype(self.precision, layers[0].W_0.dtype)
         return self._frozen.of(self.parameters(), lambda: FrozenStack(layers, dtype=dtype))
 
+    def _layers(self, vectors: Tensor) -> nn.ModuleList:
+        """The layers that compute: a copy in another type, or those that there are."""
+        dtype = product_dtype(self.precision, vectors.dtype)
+        if dtype == vectors.dtype or records_gradients(self, vectors):
+            return self.layers
+        return self._rounded.of(self.parameters(), lambda: copy.deepcopy(self.layers).to(dtype))
+
     def _run(
         self,
         packing: Packing,
@@ -84,12 +93,14 @@ class LstmStack(nn.Module):
     ) -> None:
         """Run one packing; fills its places in `outputs` and, if stateful, its lanes in `states`."""
         lanes = packing.sentences
+        layers = self._layers(vectors)
         own = [(output[:, lanes], cell[:, lanes]) for output, cell in states]
         for sizes, places in packing.stretches(max_words):
             values = vectors[words[places]]  # (2, N, P)
-            for depth, (layer, state) in enumerate(zip(self.layers, own, strict=False), start=1):
+            for depth, (layer, state) in enumerate(zip(layers, own, strict=False), start=1):
                 below = values
                 values, own[depth - 1] = layer(below, sizes, state)
+                values = values.to(below.dtype)
                 if depth > 1 and self.options.use_skip_connections:
                     values = values + below
                 if depth in outputs:
@@ -97,7 +108,7 @@ class LstmStack(nn.Module):
                         outputs[depth][places[direction], direction] = values[direction]
         if self.stateful:
             for (output, cell), (own_output, own_cell) in zip(states, own, strict=True):
-                output[:, lanes], cell[:, lanes] = own_output.detach(), own_cell.detach()
+                output[:, lanes], cell[:, lanes] = own_output.detach().to(output.dtype), own_cell.detach()
 
     def _lanes(self, sentences: int, *, like: Tensor) -> list[State]:
         """State before a call, one lane a sentence; lanes that no call has used yet are 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -155,16 +156,22 @@ def test_copies_after_use(copied):
         assert torch.equal(again(ids_of(SENTENCES)).layers[layer], values)
 
 
-def test_bfloat16_is_near(layout):
+@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["frozen", "reference"])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_bfloat16_is_near(layout, path, stateful):
     raw = raw_options(dim=40, projection_dim=16)
-    exact, rounded = random_bilm(raw, scale=0.2), random_bilm(raw, scale=0.2, precision="bfloat16")
-    expected, got = exact(ids_of(SENTENCES)), rounded(ids_of(SENTENCES))
-    for layer, values in expected.layers.items():
-        assert got.layers[layer].dtype == torch.float32
-        difference = (got.layers[layer] - values).abs()
-        # 8 bits of mantissa: 0.4 % a rounding, of values around 0.3
-        assert 1e-5 < difference.max() < 0.05
-        assert difference.mean() < 0.005
+    exact, rounded = (
+        random_bilm(raw, scale=0.2, stateful=stateful, precision=name) for name in ("float32", "bfloat16")
+    )
+    for sentences in (SENTENCES, SENTENCES[::-1]):
+        with path():
+            expected, got = exact(ids_of(sentences)), rounded(ids_of(sentences))
+        for layer, values in expected.layers.items():
+            assert got.layers[layer].dtype == torch.float32
+            difference = (got.layers[layer] - values).abs()
+            # 8 bits of mantissa: 0.4 % a rounding, of values around 0.3
+            assert 1e-5 < difference.max() < 0.05
+            assert difference.mean() < 0.005
 
 
 def test_bfloat16_trains_in_float32():
