@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ from elmo_tagger.tagging.checks import (
     check_shapes,
 )
 from elmo_tagger.tagging.class_weights import STRATEGIES, weigh_scores
-from elmo_tagger.tagging.devices import to_host
+from elmo_tagger.tagging.devices import on_host, to_host
 from elmo_tagger.tagging.exact_posteriors import LARGE, exact_span_posteriors
 from elmo_tagger.tagging.likelihood import Likelihood
 from elmo_tagger.tagging.n_best import n_best_paths
@@ -238,12 +240,13 @@ class ConditionalRandomField(nn.Module):
         packing, packed = self._packed(emissions, mask)
         chain = self._chain(packed, self.transitions, packing)
         path, score = best_paths(chain)
-        if to_host(_unusual(chain, packing, score.sum())).item():
+        if _decoded_unusually(chain, packing, score):
             packing, chain = self._careful(emissions, mask)
             path, score = best_paths(chain)
             check_reachable(score, chain.lengths, "the constraints allow no tag sequence")
         dtype = torch.promote_types(emissions.dtype, torch.float32)
-        return packing.unpack(path, PADDING_TAG), _narrowed(score + chain.offset, dtype)
+        limit = _limit(len(score), dtype)
+        return packing.unpack(path, PADDING_TAG), (score + chain.offset).clamp_(-limit, limit).to(dtype)
 
     @torch.no_grad()
     def decode_n_best(self, emissions: Tensor, mask: Tensor | None = None, n: int = 1) -> tuple[Tensor, Tensor]:
@@ -426,9 +429,22 @@ def _unusual(chain: Chain, packing: Packing, *numbers: Tensor) -> Tensor:
     return unusual if packing.gaps is None else unusual | packing.gaps
 
 
+@np.errstate(over="ignore", invalid="ignore")  # which is what is looked for
+def _decoded_unusually(chain: Chain, packing: Packing, score: Tensor) -> bool:
+    """`_unusual`, looked at."""
+    if not on_host(score):
+        return bool(to_host(_unusual(chain, packing, score.sum())).item())
+    flat = chain.emissions.numpy().ravel()  # NumPy's calls cost a third of PyTorch's, which one short sentence feels
+    return not math.isfinite(float(flat @ flat) + float(score.numpy().sum()))
+
+
+def _limit(size: int, dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).max / max(size, 1)
+
+
 def _narrowed(values: Tensor, dtype: torch.dtype) -> Tensor:
     """(B,) float64 to a dtype; what is too large for it becomes the largest number whose B-fold it can hold."""
-    limit = torch.finfo(dtype).max / max(len(values), 1)
+    limit = _limit(len(values), dtype)
     # The gradient is that of the values: a loss that went off the scale must still lead back.
     return (values + (values.clamp(-limit, limit) - values).detach()).to(dtype)
 

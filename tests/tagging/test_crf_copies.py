@@ -107,7 +107,7 @@ def test_one_copy_from_a_cuda_device(crf, monkeypatch, call, masked):
 @pytest.fixture
 def as_on_a_device(monkeypatch):
     """The ways of a device, on the CPU."""
-    for module in (packing, scaled, viterbi):
+    for module in (crf_module, packing, scaled, viterbi):
         monkeypatch.setattr(module, "on_host", lambda values: False)
 
 
@@ -163,7 +163,7 @@ def test_the_ways_of_a_device_give_the_same_numbers(crf, kind, monkeypatch):
         return gold, crf.log_likelihood(emissions, gold, mask), crf.transitions.grad.clone(), value, pair
 
     expected = results()
-    for module in (packing, scaled, viterbi):
+    for module in (crf_module, packing, scaled, viterbi):
         monkeypatch.setattr(module, "on_host", lambda values: False)
     for found, wanted in zip(results(), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
