@@ -32,7 +32,7 @@ class ElmoBilm(Model):
             not hold, starts at random.
         samples: Negative samples of a training step; absent for the exact softmax.
         dropout: Of the input of each LSTM layer and of the softmax.
-        precision: `"float32"`, or `"bfloat16"` for matrix products in that type.
+        precision: `"float32"`, or `"bfloat16"` for matrix products in that type while training.
         loss_scale: The training loss is multiplied by it, which matters to a bound on gradients and to AdaGrad's start;
             bilm-tf's is the number of steps.
         regularizer: As usual.

@@ -30,7 +30,8 @@ class BilmLanguageModel(nn.Module):
         words: V, the size of the vocabulary.
         samples: See `LmSoftmax`.
         dropout: Of the input of each LSTM layer and of what the softmax reads, while training.
-        precision: `bfloat16` for matrix products in that type; parameters, cells and the softmax's sums stay float32.
+        precision: `bfloat16` for matrix products in that type while training; parameters, cells and the softmax's sums
+            stay float32.
 
     Source: https://github.com/allenai/bilm-tf, bilm/training.py, LanguageModel.
     """
@@ -64,7 +65,9 @@ class BilmLanguageModel(nn.Module):
         """
         # the character CNN sees each word but once; its highway layers want one type for all
         vectors = self.bilm.embed_words(batch.character_ids)
-        with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        # a held-out perplexity must not depend on how the model was trained
+        rounds = self.training and self.precision == "bfloat16"
+        with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=rounds):
             return self._losses(batch, vectors)
 
     def get_extra_state(self) -> Tensor:

@@ -45,6 +45,7 @@ def prepare(
     """
     directory = Path(directory)
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)  # a killed process of the same number may have left it
     unfinished.mkdir(parents=True)
     try:
         with (

@@ -144,7 +144,7 @@ def test_dropout_changes_training_alone(tmp_path: Path) -> None:
 def test_bfloat16_is_near_float32(samples: int | None, tmp_path: Path) -> None:
     corpus, vocabulary = corpus_of(tmp_path), vocabulary_of(tmp_path)
     batches = batches_of(LaneBatches, corpus, vocabulary, LaneOptions(lanes=3, steps=8))
-    losses, slopes = [], []
+    losses, slopes, exact = [], [], []
     for precision in ("float32", "bfloat16"):
         model = model_of(len(vocabulary), precision=precision, samples=samples)
         torch.manual_seed(0)
@@ -154,6 +154,9 @@ def test_bfloat16_is_near_float32(samples: int | None, tmp_path: Path) -> None:
         slopes.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
         assert {part.dtype for state in model.carried for part in state} == {torch.float32}
         assert slopes[-1].dtype == torch.float32
+        model.carried = None
+        exact.append(model.eval()(batches[0])[1])
+    assert torch.equal(*exact)
     torch.testing.assert_close(losses[1], losses[0], rtol=0.02, atol=0)  # 8 bits of mantissa
     assert losses[0] != losses[1]
     assert torch.cosine_similarity(*slopes, dim=0) > 0.98
