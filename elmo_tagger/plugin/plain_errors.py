@@ -18,6 +18,9 @@ from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.schemes import TagSchemeError
 from elmo_tagger.text.files import DataError
 
+_PYTHONS_HOOK = sys.__excepthook__
+INTERRUPTED = "interrupted; a training goes on with the same command and --recover"
+
 PLAIN: Tuple[Type[Exception], ...] = (
     ConfigurationError,
     CrfInputError,
@@ -36,6 +39,8 @@ def install() -> None:
     command = Path(sys.argv[0])
     if command.stem == "allennlp" or command.parts[-2:] == ("allennlp", "__main__.py"):
         sys.excepthook = print_plainly
+        # Where AllenNLP sends interruptions from the keyboard.
+        sys.__excepthook__ = print_plainly  # type: ignore[misc]
         # `allennlp train` replaces the hook by one that logs the traceback to the root logger.
         logging.getLogger().addFilter(log_plainly)
 
@@ -46,7 +51,6 @@ def log_plainly(record: logging.LogRecord) -> bool:
     message = message_of(error) if error is not None else None
     if message is not None and record.levelno == logging.CRITICAL:
         record.msg, record.args, record.exc_info = f"error: {message}", (), None
-        print(record.msg, file=sys.stderr)
     return True
 
 
@@ -54,13 +58,15 @@ def print_plainly(kind: Type[BaseException], error: BaseException, trace: Option
     """An excepthook; whatever is not one of `PLAIN` keeps its traceback."""
     message = message_of(error)
     if message is None:
-        sys.__excepthook__(kind, error, trace)
+        _PYTHONS_HOOK(kind, error, trace)
     else:
         print(f"error: {message}", file=sys.stderr)
 
 
 def message_of(error: BaseException) -> Optional[str]:
     """The message of a plain error, also of one that ended a worker process; None for any other."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     if isinstance(error, PLAIN):
         return str(error)
     variable = re.search(r"RUNTIME ERROR: undefined external variable: (\S+)", str(error))

@@ -10,7 +10,7 @@ import pytest
 from allennlp.common.checks import ConfigurationError
 from torch.multiprocessing import ProcessRaisedException
 
-from elmo_tagger.plugin.plain_errors import message_of
+from elmo_tagger.plugin.plain_errors import INTERRUPTED, message_of
 from elmo_tagger.text.files import DataError
 from tests.plugin.conftest import tagger_config
 
@@ -31,13 +31,13 @@ def test_bad_data_ends_a_training_with_file_and_line(bilm_files: dict[str, str],
 
 def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Path) -> None:
     shutil.copy(archive / "model.tar.gz", tmp_path)
-    (tmp_path / "in.jsonl").write_text('{"text": "Emma flew."}\nEmma flew.\n')
-    options = ["--include-package", "elmo_tagger.plugin", "--output-file", "out.jsonl"]
+    (tmp_path / "in.jsonl").write_text('{"text": "Emma flew."}\n\nEmma flew.\n')
+    options = ["--include-package", "elmo_tagger.plugin", "--output-file", "out.jsonl", "--batch-size", "3"]
     command = [ALLENNLP, "predict", "model.tar.gz", "in.jsonl", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr + result.stdout
-    assert "error: input 2: no JSON" in result.stderr
+    assert "error: input 2 (lines that are blank not counted): no JSON" in result.stderr
     # What was predicted before is kept.
     assert json.loads((tmp_path / "out.jsonl").read_text())["text"] == "Emma flew."
 
@@ -48,10 +48,15 @@ def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Pa
         (DataError("a.conll:3: bad"), "a.conll:3: bad"),
         (ConfigurationError("typo"), "typo"),
         (FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"),
+        (KeyboardInterrupt(), INTERRUPTED),
+        (
+            RuntimeError("RUNTIME ERROR: undefined external variable: TRAIN\n\tx:1"),
+            "the config takes a value from the environment variable TRAIN, which is not set: export TRAIN=...",
+        ),
         (ZeroDivisionError("a bug keeps its traceback"), None),
         (ProcessRaisedException("\n-- Process 1\nTrace\nelmo_tagger.text.files.DataError: a:3: bad", 1, 1), "a:3: bad"),
         (ProcessRaisedException("\n-- Process 1\nTrace\nZeroDivisionError: division by zero", 1, 1), None),
     ],
 )
-def test_messages_of_data_and_configs_are_plain(error: Exception, message: object) -> None:
+def test_messages_of_data_and_configs_are_plain(error: BaseException, message: object) -> None:
     assert message_of(error) == message

@@ -1,5 +1,6 @@
 """Learning rate schedulers whose torch counterparts have changed."""
 
+import logging
 from typing import List, Union
 
 import torch
@@ -10,7 +11,6 @@ from allennlp.training.learning_rate_schedulers.learning_rate_scheduler import (
 from allennlp.training.optimizers import Optimizer
 
 
-@LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)
 class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
     """`reduce_on_plateau` for a torch whose `ReduceLROnPlateau` no longer takes `verbose`.
 
@@ -53,3 +53,12 @@ class ReduceOnPlateau(_PyTorchLearningRateSchedulerWithMetricsWrapper):
                 eps=eps,
             )
         )
+
+
+def replace_reduce_on_plateau() -> None:
+    """Registers it in the place of AllenNLP's, without the line that this would leave in every log."""
+    registrations = logging.getLogger("allennlp.common.registrable")
+    level = registrations.level
+    registrations.setLevel(logging.WARNING)
+    LearningRateScheduler.register("reduce_on_plateau", exist_ok=True)(ReduceOnPlateau)
+    registrations.setLevel(level)
