@@ -13,6 +13,8 @@ from torch.multiprocessing import ProcessRaisedException
 
 from elmo_tagger.bilm.options import OptionsError
 from elmo_tagger.bilm.trained_state import TrainedStateError
+from elmo_tagger.bilm.training.corpus import CorpusError
+from elmo_tagger.bilm.training.vocabulary import VocabularyError
 from elmo_tagger.bilm.weights import WeightsError
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.schemes import TagSchemeError
@@ -23,12 +25,14 @@ INTERRUPTED = "interrupted; a training goes on with the same command and --recov
 
 PLAIN: Tuple[Type[Exception], ...] = (
     ConfigurationError,
+    CorpusError,
     CrfInputError,
     DataError,
     OptionsError,
     OSError,
     TagSchemeError,
     TrainedStateError,
+    VocabularyError,
     WeightsError,
 )
 """Errors whose message says all that a user can use."""
