@@ -13,6 +13,7 @@ import os
 import re
 import struct
 import uuid
+import weakref
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,11 +65,11 @@ class Record:
 class CacheReader:
     """A file of records, memory-mapped; it may still grow."""
 
-    _file = -1
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDONLY)
+        # a store has no natural end: it lives as long as the model
+        self._close = weakref.finalize(self, os.close, self._file)
         self._map: mmap.mmap | None = None
         self._end = 0
 
@@ -105,13 +106,7 @@ class CacheReader:
     def close(self) -> None:
         """Close the file; views into it stay good."""
         self._map = None
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __del__(self) -> None:
-        # a store has no natural end: it lives as long as the model
-        self.close()
+        self._close()
 
     def _record(self, size: int) -> tuple[bytes, Record] | None:
         head = os.pread(self._file, _HEADER.size + _CHECKSUM.size, self._end)
@@ -131,11 +126,10 @@ class CacheWriter:
         OSError: It cannot be made.
     """
 
-    _file = -1
-
     def __init__(self, directory: Path) -> None:
         self.path = directory / f"{uuid.uuid4().hex}.layers"
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self._close = weakref.finalize(self, os.close, self._file)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.size = 0
         self.process = os.getpid()
@@ -158,12 +152,7 @@ class CacheWriter:
 
     def close(self) -> None:
         """Close and unlock."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __del__(self) -> None:
-        self.close()
+        self._close()
 
     def _append(self, parts: list[bytes]) -> None:
         content = memoryview(b"".join(parts))
