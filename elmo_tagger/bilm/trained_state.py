@@ -19,6 +19,7 @@ from torch import Tensor
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
+from elmo_tagger.bilm.uninitialized import Uninitialized
 
 KIND = "elmo_hdf5"
 # In an archive; in the directory of a training run.
@@ -49,9 +50,8 @@ class TrainedState:
     def bilm(self, **arguments: Any) -> Bilm:
         """The biLM, as training left it; `arguments` are the constructor's."""
         options = Options.from_dict(self.description["options"], source=f"{self.source}'s weights")
-        with torch.device("meta"):
+        with Uninitialized():
             bilm = Bilm(options, **arguments)
-        bilm.to_empty(device="cpu")
         bilm.load_state_dict(self._part(_BILM))
         return bilm
 
