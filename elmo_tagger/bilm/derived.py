@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ class Derived(Generic[T]):
 
     def of(self, parameters: Iterable[Tensor], make: Callable[[], T]) -> T:
         """The value that `make` makes of these parameters."""
-        # PyTorch counts the changes in place of a tensor; those through `.data` escape it
-        key = [(parameter.data_ptr(), parameter._version, parameter.dtype) for parameter in parameters]
+        key = [(parameter.data_ptr(), _version(parameter), parameter.dtype) for parameter in parameters]
         value = self._value
         if value is None or key != self._key:
-            self._value = value = make()
+            # tensors made in inference mode could not be changed outside of it
+            with torch.inference_mode(False), torch.no_grad():
+                self._value = value = make()
             self._key = key
         return value
 
@@ -37,3 +39,8 @@ class Derived(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
+
+
+def _version(parameter: Tensor) -> int:
+    """PyTorch's count of changes in place (those through `.data` escape it); one made in inference mode has none."""
+    return 0 if parameter.is_inference() else parameter._version

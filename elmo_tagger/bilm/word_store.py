@@ -47,7 +47,9 @@ class WordStore:
             new = {keys[row]: row for row in missing}
             computed = compute(character_ids[list(new.values())])
             if self._vectors is None:
-                self._vectors = computed.new_empty(self.capacity, computed.shape[1])  # memory is taken as it is filled
+                with torch.inference_mode(False):  # lest it could not be changed outside of that mode
+                    # memory is taken as it is filled
+                    self._vectors = computed.new_empty(self.capacity, computed.shape[1])
             vectors = self._vectors[places.clamp(min=0)]
             order = {key: number for number, key in enumerate(new)}
             vectors[missing] = computed[[order[keys[row]] for row in missing]]

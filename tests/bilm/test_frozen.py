@@ -191,3 +191,23 @@ def test_bfloat16_trains_in_float32():
 def test_arguments_that_do_not_fit_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         Bilm(Options.from_dict(raw_options()), **arguments)
+
+
+def test_inference_mode_and_back(layout):
+    expected = random_bilm()(ids_of(SENTENCES))
+    bilm = random_bilm()
+    for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad, torch.inference_mode):
+        # other words each time, so that the stored ones grow in every mode
+        with mode():
+            bilm(ids_of([[f"{mode.__name__}{number}" for number in range(5)]]))
+            got = bilm(ids_of(SENTENCES))
+        for layer, values in expected.layers.items():
+            torch.testing.assert_close(got.layers[layer], values, rtol=0, atol=1e-6)
+
+
+def test_a_model_made_in_inference_mode():
+    with torch.inference_mode():
+        bilm = random_bilm()
+        got = bilm(ids_of(SENTENCES))
+    for layer, values in random_bilm()(ids_of(SENTENCES)).layers.items():
+        torch.testing.assert_close(got.layers[layer], values, rtol=0, atol=1e-6)
