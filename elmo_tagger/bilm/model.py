@@ -21,6 +21,7 @@ from elmo_tagger.bilm.packing import NO_WORD
 from elmo_tagger.bilm.paths import is_frozen
 from elmo_tagger.bilm.precision import checked_precision
 from elmo_tagger.bilm.stack import LstmStack
+from elmo_tagger.bilm.uninitialized import Uninitialized
 from elmo_tagger.bilm.word_store import WordStore
 
 STORED_WORDS = 2**15
@@ -107,8 +108,8 @@ class Bilm(nn.Module):
             OSError: A file cannot be read.
         """
         options = Options.from_file(options_file)
-        # on "meta" no random start is drawn that the file would only overwrite
-        with torch.device("meta"):
+        # no random start is drawn that the file would only overwrite
+        with Uninitialized():
             bilm = cls(
                 options,
                 stateful=stateful,
@@ -116,7 +117,6 @@ class Bilm(nn.Module):
                 precision=precision,
                 stored_words=stored_words,
             )
-        bilm.to_empty(device="cpu")
         bilm.load_weights(weight_file)
         return bilm
 
