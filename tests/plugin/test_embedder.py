@@ -243,7 +243,7 @@ def test_memory_for_a_long_sentence_is_bounded(bilm_files: dict[str, str]) -> No
     """Beside the result itself, nothing grows with the sentence."""
     bounded = embedder(**bilm_files, max_tokens_per_pass=64, layers="top")
     largest = []
-    for length in (6_000, 12_000):
+    for length in (2_000, 6_000):
         ids = batch_to_ids([[f"w{number}" for number in range(length)]])
         with LargestTensor() as watch:
             received = bounded(ids)
@@ -253,7 +253,7 @@ def test_memory_for_a_long_sentence_is_bounded(bilm_files: dict[str, str]) -> No
     free = embedder(**bilm_files, layers="top")
     with LargestTensor() as watch:
         expected = free(ids)
-    assert watch.largest > 2 * largest[1]
+    assert watch.largest > 1.2 * largest[1]
     torch.testing.assert_close(received, expected, atol=1e-5, rtol=0)
 
 
