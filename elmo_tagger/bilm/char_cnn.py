@@ -156,6 +156,9 @@ class _Convolution(nn.Module):
     def forward(self, characters: Tensor) -> Tensor:
         """Convolve and pool: (W, C, embedding_dim) -> (W, count)."""
         width = self.W_cnn.shape[1]
+        if torch.is_autocast_enabled(characters.device.type):
+            # before they are repeated for each window, not after
+            characters = characters.to(torch.get_autocast_dtype(characters.device.type))
         windows = characters.shape[1] - width + 1
         # As a matrix product over windows laid side by side: several times faster than a convolution of few channels.
         side_by_side = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
@@ -183,7 +186,8 @@ class _Highway(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         carry = torch.addmm(self.b_carry, vectors, self.W_carry).sigmoid()
         transformed = torch.addmm(self.b_transform, vectors, self.W_transform).relu()
-        return torch.lerp(vectors, transformed, carry)
+        # under autocast the products have its type, and lerp wants one for all three
+        return torch.lerp(vectors, transformed.to(vectors.dtype), carry.to(vectors.dtype))
 
 
 def _lengths(character_ids: Tensor) -> Tensor:

@@ -8,9 +8,7 @@ from pathlib import Path
 from elmo_tagger.bilm import trained_state, weights
 from elmo_tagger.bilm.archive import read_archive
 from elmo_tagger.bilm.model import Bilm
-
-NAMED: dict[str, Path] = {}
-"""Directories of the biLMs that come with the package, by their names."""
+from elmo_tagger.bilm.named import NAMED
 
 
 class WeightsSourceError(ValueError):
@@ -22,8 +20,8 @@ def load_bilm(source: str, options_file: str | None = None, *, precision: str = 
 
     Args:
         source: A directory with `options.json` and `weights.hdf5`; an archive (`model.tar.gz`) or the directory of a
-            training run; a name of `NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or the URL
-            of an archive or of a `.hdf5` file.
+            training run; a name of `named.NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or
+            the URL of an archive or of a `.hdf5` file.
         options_file: Path or URL of `options.json`, for a `.hdf5` file.
         precision: See `Bilm`.
 

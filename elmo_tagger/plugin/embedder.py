@@ -1,7 +1,7 @@
 """`elmo_hdf5`, the token embedder: biLM layers, mixed or chosen, with static vectors beside them."""
 
 import logging
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import torch
 from allennlp.common import FromParams, Lazy
@@ -16,6 +16,7 @@ from elmo_tagger.bilm.cache_files import DTYPES as CACHE_DTYPES
 from elmo_tagger.bilm.cached_bilm import CachedBilm
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
+from elmo_tagger.bilm.named import files_of
 from elmo_tagger.bilm.precision import PRECISIONS
 from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
@@ -26,6 +27,7 @@ ORIGINAL = (
     "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway"
 )
 """The ELMo paper's model, AllenNLP's default."""
+DEFAULT_OPTIONS = f"{ORIGINAL}_options.json"
 LAYER_MODES = ("mix", "average", "top", "concat")
 
 
@@ -95,7 +97,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     Args:
         options_file: The biLM's `options.json`: path or URL; by default the ELMo paper's, as in AllenNLP.
-        weight_file: Its `.hdf5` weights: likewise.
+        weight_file: Its `.hdf5` weights: likewise. * Or `"starter"`, the biLM of the package, with its own options.
         do_layer_norm: As `mix.layer_norm: "batch"`.
         dropout: On the mixed layers.
         requires_grad: Whether training changes the biLM.
@@ -118,7 +120,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     def __init__(
         self,
-        options_file: str = f"{ORIGINAL}_options.json",
+        options_file: str = DEFAULT_OPTIONS,
         weight_file: str = f"{ORIGINAL}_weights.hdf5",
         do_layer_norm: bool = False,
         dropout: float = 0.5,
@@ -274,7 +276,16 @@ class ElmoHdf5Embedder(TokenEmbedder):
             raise ConfigurationError(f"max_tokens_per_pass: expected a positive number, received {max_tokens_per_pass}")
         if trained:
             return trained[0].bilm(**bounds)
-        return Bilm.load(cached_path(self._files["options_file"]), cached_path(self._files["weight_file"]), **bounds)
+        options_file, weight_file = self._named() or (self._files["options_file"], self._files["weight_file"])
+        return Bilm.load(cached_path(options_file), cached_path(weight_file), **bounds)
+
+    def _named(self) -> Optional[Tuple[str, str]]:
+        """The files of a biLM of the package, if one is meant."""
+        given = self._files["options_file"]
+        try:
+            return files_of(self._files["weight_file"], None if given == DEFAULT_OPTIONS else given)
+        except ValueError as error:
+            raise ConfigurationError(f"options_file: {error}") from error
 
     def _chosen(self, layers: Union[int, str]) -> List[int]:
         """The numbers of the layers that a mode needs."""

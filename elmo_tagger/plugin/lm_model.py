@@ -1,7 +1,7 @@
 """`elmo_bilm`: a biLM in training."""
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from allennlp.common.checks import ConfigurationError
@@ -12,6 +12,7 @@ from allennlp.models import Model
 from allennlp.nn import RegularizerApplicator
 
 from elmo_tagger.bilm import Options, trained_state
+from elmo_tagger.bilm.named import files_of
 from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch, Perplexity
 from elmo_tagger.plugin.lm_vocabulary import predicted_words
 
@@ -28,8 +29,8 @@ class ElmoBilm(Model):
         vocab: Given by AllenNLP; see `lm_vocabulary`.
         options: The biLM's, as in `options.json`.
         options_file: Or their file: path or URL.
-        weight_file: Start from these `.hdf5` weights, path or URL, and not from random ones. The softmax, which they do
-            not hold, starts at random.
+        weight_file: Start from these `.hdf5` weights, path, URL or `"starter"`, and not from random ones. The softmax,
+            which they do not hold, starts at random.
         samples: Negative samples of a training step; absent for the exact softmax.
         dropout: Of the input of each LSTM layer and of the softmax.
         precision: `"float32"`, or `"bfloat16"` for matrix products in that type while training.
@@ -55,6 +56,7 @@ class ElmoBilm(Model):
         serialization_dir: Optional[str] = None,
     ) -> None:
         super().__init__(vocab, regularizer, serialization_dir)
+        options_file, weight_file = _files(options_file, weight_file)
         trained = next(iter(trained_state.find(serialization_dir, options_file, weight_file)), None)
         shape = _options(options, options_file, trained)
         words = len(predicted_words(vocab))
@@ -120,6 +122,14 @@ class ElmoBilm(Model):
                 "expected the vocabulary that they were trained with"
             )
         return super().load_state_dict(state_dict, *args, **kwargs)
+
+
+def _files(options_file: Optional[str], weight_file: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
+    """Those of a biLM of the package, if one is named."""
+    try:
+        return (weight_file and files_of(weight_file, options_file)) or (options_file, weight_file)
+    except ValueError as error:
+        raise ConfigurationError(f"options_file: {error}") from error
 
 
 def _options(

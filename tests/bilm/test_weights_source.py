@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from elmo_tagger.bilm import ScalarMix, trained_state, weights_source
+from elmo_tagger.bilm import ScalarMix, named, trained_state
 from elmo_tagger.bilm.archive import read_archive
 from elmo_tagger.bilm.fingerprint import fingerprint
 from elmo_tagger.bilm.trained_state import TrainedStateError
@@ -89,11 +89,11 @@ def test_the_precision_is_handed_on(files: Path) -> None:
 
 
 def test_a_named_bilm(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(weights_source.NAMED, "tiny", files / "bilm")
+    monkeypatch.setitem(named.NAMED, "tiny", files / "bilm")
     assert fingerprint(load_bilm("tiny")) == fingerprint(random_bilm())
     with pytest.raises(WeightsSourceError, match="the name tiny"):
         load_bilm("huge")
-    assert all((path / "weights.hdf5").exists() for path in weights_source.NAMED.values())
+    assert all((path / "weights.hdf5").exists() for path in named.NAMED.values())
 
 
 def test_a_url_is_downloaded_by_cached_path(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

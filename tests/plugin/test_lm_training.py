@@ -75,16 +75,18 @@ def run(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_list_is_complete() -> None:
-    assert [path.stem for path in CONFIGS] == ["adapt", "continue", "original", "small"]
+    assert [path.stem for path in CONFIGS] == ["adapt", "continue", "original", "small", "starter"]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configs_train(path: Path, text: Path, run: Path, bilm_files: dict[str, str], tmp_path: Path) -> None:
     tiny: dict[str, Any] = {"trainer.num_epochs": 1, "data_loader.lanes": 8}
     tiny["dataset_reader.prepared_dir"] = str(tmp_path)
-    if path.stem in ("original", "small"):
+    if path.stem == "starter":
+        tiny["data_loader.batches_per_epoch"] = 20
+    if path.stem in ("original", "small", "starter"):
         tiny |= {"model.options": OPTIONS, "model.samples": 20}
-    names = {"LM_TEXT": text, "LM_VOCAB": text.parent / "vocab.txt", "RUN": run / "model.tar.gz"}
+    names = {"LM_TEXT": text, "LM_CHECK": text, "LM_VOCAB": text.parent / "vocab.txt", "RUN": run / "model.tar.gz"}
     files = {"ELMO_OPTIONS": bilm_files["options_file"], "ELMO_WEIGHTS": bilm_files["weight_file"], "EPOCHS": "1"}
     params = Params.from_file(path, tiny, {**{name: str(file) for name, file in names.items()}, **files})
     train_model(params, str(tmp_path / "run"))

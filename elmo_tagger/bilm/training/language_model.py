@@ -63,12 +63,11 @@ class BilmLanguageModel(nn.Module):
         Returns:
             The sum of all losses, in nats, which has gradients; and the sums of each direction (2,), which have none.
         """
-        # the character CNN sees each word but once; its highway layers want one type for all
-        vectors = self.bilm.embed_words(batch.character_ids)
         # a held-out perplexity must not depend on how the model was trained
         rounds = self.training and self.precision == "bfloat16"
         with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=rounds):
-            return self._losses(batch, vectors)
+            # the character CNN sees each word but once
+            return self._losses(batch, self.bilm.embed_words(batch.character_ids))
 
     def get_extra_state(self) -> Tensor:
         """What lets the biLM be taken from the weights alone; see `trained_state`."""
