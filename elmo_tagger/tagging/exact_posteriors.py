@@ -27,6 +27,15 @@ LARGE = 1e7
 Scores = npt.NDArray[Any]
 
 
+def exact_where_large(found: Tensor, chain: Chain, emissions: Tensor, queries: Tensor, reading: Reading) -> Tensor:
+    """Posteriors (S,) found in float64, those of sentences with large emissions replaced; arguments as below."""
+    size = emissions.abs().amax(2).masked_fill(~chain.real, 0.0).amax(0)
+    large = (size > LARGE)[queries[:, 0]].nonzero().squeeze(1)
+    if not len(large):
+        return found
+    return found.index_copy(0, large, exact_span_posteriors(chain, emissions, queries[large], reading))
+
+
 def exact_span_posteriors(chain: Chain, emissions: Tensor, queries: Tensor, reading: Reading) -> Tensor:
     """As `posteriors.span_posteriors`.
 

@@ -35,7 +35,9 @@ def n_best_paths(chain: Chain, n: int) -> tuple[Tensor, Tensor]:
         pointers.append(pointer)
         final = scores if chain.full else torch.where(step <= chain.last, scores, final)
     best, state = _merged(final, chain.end.unsqueeze(1))
-    return _walk_back(chain, state[:, 0], pointers, n), best[:, 0].t() > -torch.inf
+    exists = best[:, 0].t() > -torch.inf
+    first = torch.arange(n, device=exists.device) == 0  # an empty sentence has one path, the empty one
+    return _walk_back(chain, state[:, 0], pointers, n), exists & ((chain.lengths > 0).unsqueeze(1) | first)
 
 
 def _merged(scores: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,9 @@ from torch import Tensor
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.devices import on_host
 
+PADDING_TAG = -1
+"""Fills decoded paths where there is no token, and paths that do not exist."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:

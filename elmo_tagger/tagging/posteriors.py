@@ -18,6 +18,7 @@ from elmo_tagger.tagging.chain import Chain
 from elmo_tagger.tagging.log_space import backward_messages, forward_messages
 from elmo_tagger.tagging.scaled import scaled_messages
 from elmo_tagger.tagging.schemes import BEGINS, ENDS, OUTSIDE, Scheme, TagSchemeError, get_scheme, is_tag, split_tag
+from elmo_tagger.text.sentence import Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,13 @@ class Reading:
     def number(self, entity_type: str) -> int:
         """The type's number; one that no tag has, of probability 0, for an unknown type."""
         return self.types.index(entity_type) if entity_type in self.types else len(self.types)
+
+    def queries(self, spans: Sequence[Sequence[Span]]) -> Tensor:
+        """(S, 4) int64: sentence, first token, end (exclusive) and number of the type of each sentence's spans."""
+        flat = [
+            (row, span.start, span.end, self.number(span.type)) for row, found in enumerate(spans) for span in found
+        ]
+        return torch.tensor(flat, dtype=torch.int64).view(-1, 4)
 
     def to(self, device: torch.device) -> Reading:
         """The same on a device."""

@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from elmo_tagger.tagging import crf as crf_module
-from elmo_tagger.tagging import packing, scaled, viterbi
+from elmo_tagger.tagging import extremes, packing, scaled, viterbi
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
 from elmo_tagger.tagging.schemes import allowed_transitions
@@ -83,7 +83,8 @@ def test_one_copy_from_a_cuda_device(crf, monkeypatch, call, masked):
         copies.append(values)
         return Unread(values)
 
-    monkeypatch.setattr(crf_module, "to_host", to_host)
+    for module in (crf_module, extremes):
+        monkeypatch.setattr(module, "to_host", to_host)
     with FakeTensorMode(allow_non_fake_inputs=True):
         crf = copy.copy(crf)
         crf._parameters = {
@@ -107,7 +108,7 @@ def test_one_copy_from_a_cuda_device(crf, monkeypatch, call, masked):
 @pytest.fixture
 def as_on_a_device(monkeypatch):
     """The ways of a device, on the CPU."""
-    for module in (crf_module, packing, scaled, viterbi):
+    for module in (extremes, packing, scaled, viterbi):
         monkeypatch.setattr(module, "on_host", lambda values: False)
 
 
@@ -163,7 +164,7 @@ def test_the_ways_of_a_device_give_the_same_numbers(crf, kind, monkeypatch):
         return gold, crf.log_likelihood(emissions, gold, mask), crf.transitions.grad.clone(), value, pair
 
     expected = results()
-    for module in (crf_module, packing, scaled, viterbi):
+    for module in (extremes, packing, scaled, viterbi):
         monkeypatch.setattr(module, "on_host", lambda values: False)
     for found, wanted in zip(results(), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)

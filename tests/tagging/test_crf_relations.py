@@ -117,7 +117,7 @@ def test_the_fast_pass_and_the_one_in_log_space_agree(crf, batch, scale):
         leaf = (emissions * scale).requires_grad_()
         crf.zero_grad()
         packing = crf._packed(leaf, mask)[0]
-        chain = crf._chain(packing.pack(leaf), crf.transitions, packing)
+        chain = crf._chain(packing.pack(leaf), packing)
         total = way(chain)
         (total * torch.arange(1, 6)).sum().backward()
         results.append((total / scale, leaf.grad, crf.transitions.grad.clone(), crf.start_transitions.grad.clone()))
@@ -130,7 +130,7 @@ def test_the_fast_pass_is_right_wherever_it_is_trusted(crf, scale):
     torch.manual_seed(4)
     emissions = torch.randn(300, 12, len(TAGS)) * scale
     packing = crf._packed(emissions, None)[0]
-    chain = crf._chain(packing.pack(emissions), crf.transitions, packing)
+    chain = crf._chain(packing.pack(emissions), packing)
     fast, trusted = ScaledPartition.apply(chain.emissions, chain.transitions, chain.start, chain.end, chain)
     slow = slowly(chain.double())
     assert trusted.any()
@@ -162,7 +162,7 @@ def test_fast_messages_are_distrusted_exactly_where_they_underflow():
 
 def test_messages_in_log_space_meet_in_every_token(crf, batch):
     packing = crf._packed(batch[0][:1], batch[1][:1])[0]
-    chain = crf._chain(packing.pack(batch[0][:1]), crf.transitions, packing)
+    chain = crf._chain(packing.pack(batch[0][:1]), packing)
     alpha, _ = forward_messages(chain)
     marginals = (alpha + backward_messages(chain)).softmax(2).transpose(0, 1)
     torch.testing.assert_close(marginals, crf.marginals(batch[0][:1]), **TOLERANCE)
@@ -350,7 +350,7 @@ def test_all_ways_of_decoding_agree(crf, batch, slab, monkeypatch):
     for mask in (None, batch[1]):
         packing = crf._packed(batch[0], mask)[0]
         with torch.no_grad():
-            chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+            chain = crf._chain(packing.pack(batch[0]), packing)
         chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
         scores, taken = _running_scores(chain)
         real = chain.real.numpy()
@@ -368,7 +368,7 @@ def test_all_ways_of_decoding_agree(crf, batch, slab, monkeypatch):
 
 def test_large_tables_drop_sentences_that_have_ended(crf, batch, monkeypatch):
     packing = crf._packed(*batch)[0]
-    chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+    chain = crf._chain(packing.pack(batch[0]), packing)
     chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
     assert list(_stretches(chain)) == [(0, 20, 5)]
     monkeypatch.setattr(viterbi, "SLAB", 100)
@@ -382,7 +382,7 @@ def test_scores_of_padding_are_never_left_unset(crf, batch, monkeypatch):
     monkeypatch.setattr(viterbi, "SLAB", 100)
     packing = crf._packed(*batch)[0]
     with torch.no_grad():
-        chain = crf._chain(packing.pack(batch[0]), crf.transitions, packing)
+        chain = crf._chain(packing.pack(batch[0]), packing)
     chain = chain.rows(chain.lengths.argsort(descending=True, stable=True))
     torch.use_deterministic_algorithms(True)  # which also fills new memory with NaN
     try:
