@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 _REFERENCE_ONLY = ContextVar("reference_only", default=False)
+_RECORDED_ON = {"cuda"}  # what can be recorded runs anywhere, but only gains there
 
 
 @contextmanager
@@ -29,6 +30,14 @@ def reference_only() -> Iterator[None]:
 def is_frozen(module: nn.Module, inputs: Tensor) -> bool:
     """Whether a module may take the path of frozen weights: on a CPU, and no gradients are recorded."""
     if _REFERENCE_ONLY.get() or inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return False
+    return not records_gradients(module, inputs)
+
+
+def is_recorded(module: nn.Module, inputs: Tensor) -> bool:
+    """Whether a module may take the path of frozen weights for CUDA (not ROCm, which also says "cuda")."""
+    device = inputs.device.type
+    if _REFERENCE_ONLY.get() or device not in _RECORDED_ON or torch.version.hip or torch.is_autocast_enabled(device):
         return False
     return not records_gradients(module, inputs)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.cuda.stack import RecordedStack
 from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.frozen_lstm import FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
 from elmo_tagger.bilm.options import LstmOptions
-from elmo_tagger.bilm.packing import Packing, pack
-from elmo_tagger.bilm.paths import is_frozen, records_gradients
+from elmo_tagger.bilm.packing import NO_WORD, Packing, pack
+from elmo_tagger.bilm.paths import is_frozen, is_recorded, records_gradients
 from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 
@@ -37,10 +39,17 @@ class LstmStack(nn.Module):
         self.precision = precision
         self._carried: list[State] | None = None
         self._frozen: Derived[FrozenStack] = Derived()
+        self._recorded: Derived[RecordedStack] = Derived()
         self._rounded: Derived[nn.ModuleList] = Derived()
 
     def forward(
-        self, vectors: Tensor, words: Tensor, *, depths: list[int], max_words: int | None = None
+        self,
+        vectors: Tensor,
+        words: Tensor,
+        *,
+        depths: list[int],
+        max_words: int | None = None,
+        lengths: Sequence[int] | None = None,
     ) -> dict[int, Tensor]:
         """Run the layers.
 
@@ -49,10 +58,13 @@ class LstmStack(nn.Module):
             words: (B, T) int64, rows of `vectors`, `NO_WORD` where there is none.
             depths: The layers wanted, counted from 1, ascending; none deeper is computed unless stateful.
             max_words: Bound on the words of a stretch.
+            lengths: Words of each sentence, if they are known without asking the device.
 
         Returns:
             For each layer wanted (B, T, 2P), forward then backward, 0 where there is no word.
         """
+        if is_recorded(self, vectors):
+            return self._play(vectors, words, depths, max_words, lengths)
         width = vectors.shape[1]
         outputs = {depth: vectors.new_zeros(words.numel(), 2, width) for depth in depths}
         # a state must not depend on which layers were asked for
@@ -69,6 +81,20 @@ class LstmStack(nn.Module):
     def reset(self) -> None:
         """Forget the carried state."""
         self._carried = None
+
+    def _play(
+        self, vectors: Tensor, words: Tensor, depths: list[int], max_words: int | None, lengths: Sequence[int] | None
+    ) -> dict[int, Tensor]:
+        """What `forward` computes, by the path for CUDA."""
+        layers = cast("list[ProjectedLstm]", list(self.layers))
+        dtype = product_dtype(self.precision, layers[0].W_0.dtype)
+        stack = self._recorded.of(self.parameters(), lambda: RecordedStack(layers, dtype=dtype))
+        known: Sequence[int] = (words != NO_WORD).sum(dim=1).tolist() if lengths is None else lengths
+        states = self._lanes(len(words), like=vectors) if self.stateful else None
+        outputs = stack.run(vectors, words, known, states, depths=depths, max_words=max_words)
+        if states is not None:
+            self._carry(states)
+        return {depth: output.view(*words.shape, -1) for depth, output in outputs.items()}
 
     def _fast(self) -> FrozenStack:
         layers = cast("list[ProjectedLstm]", list(self.layers))

@@ -1,0 +1,105 @@
+"""Work on tensors that stay where they are, recorded once and played again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+
+Work = Callable[[], None]
+
+
+class Recorder(Protocol):
+    """A way to record work."""
+
+    def record(self, work: Work) -> Work:
+        """Something that does the same, faster."""
+
+    def take_turn(self) -> None:
+        """What is played next comes after what was played before, also where that was in another thread."""
+
+
+class Replays:
+    """A bounded store of recorded work: what was longest not played makes room.
+
+    All of it works on the same tensors, so one caller at a time may fill them, play, and take what was computed.
+
+    Args:
+        recorder: How work is recorded.
+        capacity: Recordings at most.
+    """
+
+    def __init__(self, recorder: Recorder, *, capacity: int) -> None:
+        self.capacity = capacity
+        self._recorder = recorder
+        self._recorded: OrderedDict[Hashable, Work] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within, no other thread plays."""
+        with self._lock:
+            self._recorder.take_turn()
+            yield
+
+    def play(self, key: Hashable, work: Work) -> None:
+        """Do some work: as it is the first time, which also compiles what needs compiling, then as it was recorded."""
+        recorded = self._recorded.get(key)
+        if recorded is not None:
+            self._recorded.move_to_end(key)
+            recorded()
+            return
+        work()
+        while len(self._recorded) >= self.capacity:
+            self._recorded.popitem(last=False)
+        self._recorded[key] = self._recorder.record(work)
+
+
+class Unrecorded:
+    """Does the work itself, where there are no CUDA graphs."""
+
+    def record(self, work: Work) -> Work:
+        """The work."""
+        return work
+
+    def take_turn(self) -> None:
+        """Nothing: work is done at once."""
+
+
+class CudaGraphs:
+    """Records work as CUDA graphs that share memory for what they need only while they play.
+
+    Nothing that a graph allocates may be used after it has played: the next one may lie there.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool = torch.cuda.graph_pool_handle()
+        # one stream for all recordings, since cuBLAS takes a workspace for each
+        self._side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._last: torch.cuda.Stream | None = None
+
+    def record(self, work: Work) -> Work:
+        """A graph of the work, which is not done."""
+        graph = torch.cuda.CUDAGraph()
+        # only this thread is watched: another one may well allocate meanwhile
+        with (
+            torch.cuda.device(self._device),
+            torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"),
+        ):
+            work()
+        return graph.replay
+
+    def take_turn(self) -> None:
+        """Threads may have streams of their own."""
+        current = torch.cuda.current_stream(self._device)
+        if self._last is not None and self._last != current:
+            current.wait_stream(self._last)
+        self._last = current
