@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -21,7 +23,10 @@ from torch.autograd.function import once_differentiable
 from elmo_tagger.tagging.chain import Chain
 from elmo_tagger.tagging.devices import on_host
 
+Array = npt.NDArray[Any]
+
 SCALE_EVERY = 4  # steps; a trained model loses a few digits of range a step, and float32 has 38
+ONE_THREAD = 1 << 18  # multiplications of a product up to which OpenBLAS, which NumPy calls, starts no thread
 LOSS_FACTOR = 1e19
 """Kept mass must exceed the smallest normal number by this factor.
 
@@ -112,6 +117,16 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
     before, after = torch.empty_like(weights), torch.empty_like(weights)
     mass = weights.new_ones(weights.shape[:3])
     before[0] = begin.unsqueeze(1)
+    _, _, size, tags = weights.shape
+    if on_host(weights) and size * tags * tags <= ONE_THREAD:
+        _advance_on_host(before.numpy(), after.numpy(), mass.numpy(), weights=weights.numpy(), factors=factors.numpy())
+    else:
+        _advance(before, after, mass, weights=weights, factors=factors)
+    return before, after, mass
+
+
+def _advance(before: Tensor, after: Tensor, mass: Tensor, *, weights: Tensor, factors: Tensor) -> None:
+    """Fills `before` from its second step on, `after`, and `mass` where it is not 1."""
     exact_products = _products_are_exact()
     last = len(weights) - 1
     ahead = before.unbind()
@@ -127,7 +142,34 @@ def _both_passes(weights: Tensor, factors: Tensor, begin: Tensor) -> tuple[Tenso
             torch.bmm(scaled, factors, out=ahead[step + 1])
         else:
             torch.sum(scaled.unsqueeze(3) * factors.unsqueeze(1), 2, out=ahead[step + 1])
-    return before, after, mass
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # `_trusted` sees what comes of it
+def _advance_on_host(before: Array, after: Array, mass: Array, *, weights: Array, factors: Array) -> None:
+    """As `_advance`, with NumPy on the same memory.
+
+    Its calls are shorter, and its small products stay in one thread. PyTorch shares even the smallest out among
+    threads, each of which the others wait for, and while another program has its core they wait for long.
+    """
+    sums = np.ones((weights.shape[3], 1), dtype=weights.dtype)
+    last = len(weights) - 1
+    for step, weight in enumerate(weights):
+        scaled = after[step]
+        np.multiply(before[step], weight, out=scaled)
+        if step % SCALE_EVERY == 0:
+            total = np.matmul(scaled, sums)
+            mass[step] = total[:, :, 0]
+            np.divide(scaled, total, out=scaled)
+        if step < last:
+            np.matmul(scaled, factors, out=before[step + 1])
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """The matrix product, in the operands' full precision."""
+    if on_host(left) and left.numel() * right.shape[1] <= ONE_THREAD:
+        return torch.from_numpy(np.matmul(left.numpy(), right.numpy()))
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right if _products_are_exact() else (left.double() @ right.double()).to(left.dtype)
 
 
 def _products_are_exact() -> bool:
@@ -187,7 +229,5 @@ class ScaledPartition(torch.autograd.Function):
         weight = grad.to(marginals.dtype).unsqueeze(1)
         marginals = marginals * weight
         left, right = (left * weight).flatten(0, 1).t(), right.flatten(0, 1)
-        with torch.autocast(left.device.type, enabled=False):
-            pairs = left @ right if _products_are_exact() else (left.double() @ right.double()).to(left.dtype)
-        moves = factors * pairs
+        moves = factors * _product(left, right)
         return marginals, moves, marginals[0].sum(0), ctx.chain.at_last(marginals).sum(0), None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from elmo_tagger.tagging import viterbi
+from elmo_tagger.tagging import scaled, viterbi
 from elmo_tagger.tagging.chain import Chain
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
 from elmo_tagger.tagging.log_space import LogSpacePartition, backward_messages, forward_messages
@@ -142,6 +142,22 @@ def test_the_fast_pass_is_right_wherever_it_is_trusted(crf, scale):
     )
 
 
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_both_ways_of_the_time_loop_agree(crf, batch, scale, monkeypatch):
+    """NumPy's for small products, the readable one for large ones and devices; beyond its range, both say so."""
+    packing, packed = crf._packed(batch[0] * scale, batch[1])
+    with torch.no_grad():
+        chain = crf._chain(packed, packing)
+        found = scaled_messages(chain)
+        monkeypatch.setattr(scaled, "ONE_THREAD", 0)
+        expected = scaled_messages(chain)
+    assert torch.equal(found.trusted, expected.trusted)
+    kept = chain.real & expected.trusted
+    assert kept.any()
+    for name in ("alpha", "beta", "gamma", "overlap", "mass"):
+        torch.testing.assert_close(getattr(found, name)[kept], getattr(expected, name)[kept], **TOLERANCE)
+
+
 def test_fast_messages_are_distrusted_exactly_where_they_underflow():
     """Two tags that must alternate: the second sentence's emissions ask for the contrary, with 300 nats."""
     chain = Chain.build(
@@ -272,9 +288,13 @@ def test_low_precision_emissions_are_computed_in_float32(crf, batch, dtype):
     assert found[4].dtype == torch.float32
 
 
+@pytest.mark.parametrize("one_thread", [0, scaled.ONE_THREAD])
 @pytest.mark.parametrize(("precision", "autocast"), [("medium", False), ("highest", True)])
-def test_gradients_under_autocast_and_reduced_matrix_precision(crf, batch, precision, autocast):
+def test_gradients_under_autocast_and_reduced_matrix_precision(
+    crf, batch, precision, autocast, one_thread, monkeypatch
+):
     emissions, mask = batch
+    monkeypatch.setattr(scaled, "ONE_THREAD", one_thread)
     gold = crf.decode(emissions, mask)[0]
 
     def gradients():
