@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
 _VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
 # Words that go through the highway layers at once: the more, the fewer times their weights are read.
-_WORDS_TRANSFORMED = 1024
+_WORDS_TRANSFORMED = {"cpu": 1024, "other": 8192}
 
 
 class CharacterCnn(nn.Module):
@@ -72,14 +73,29 @@ class CharacterCnn(nn.Module):
         self.check(character_ids)
         if len(character_ids) == 0:
             return self.char_embed.new_zeros(0, self.W_proj.shape[1])
-        # Similar lengths go together, so that a pass computes few windows behind the end of its words.
-        lengths, order = _lengths(character_ids).sort(descending=True)
-        size = min(_WORDS_TRANSFORMED, max_words or len(order))
+        counts, order = character_counts(character_ids).sort(descending=True)
+        return self.embed_sorted(character_ids[order], counts.tolist(), max_words=max_words)[order.argsort()]
+
+    def embed_sorted(self, character_ids: Tensor, counts: Sequence[int], *, max_words: int | None = None) -> Tensor:
+        """Embed words that are known to be right, those of most characters first.
+
+        Similar lengths go together, so that a pass computes few windows behind the end of its words.
+
+        Args:
+            character_ids: (W, C), W at least 1.
+            counts: `character_counts` of each word.
+            max_words: As in `forward`.
+
+        Returns:
+            (W, P).
+        """
+        most = _WORDS_TRANSFORMED.get(character_ids.device.type, _WORDS_TRANSFORMED["other"])
+        size = min(most, max_words or most)
         blocks = [
-            self._embed(character_ids[rows].long(), longest)
-            for rows, longest in zip(torch.split(order, size), torch.split(lengths, size), strict=True)
+            self._embed(character_ids[first : first + size].long(), counts[first : first + size])
+            for first in range(0, len(counts), size)
         ]
-        return torch.cat(blocks)[order.argsort()]
+        return torch.cat(blocks)
 
     def check(self, character_ids: Tensor) -> None:
         """Refuse what `forward` would refuse."""
@@ -90,9 +106,12 @@ class CharacterCnn(nn.Module):
                 f"received {tuple(character_ids.shape)}"
             )
         if character_ids.numel():
-            low, high = (int(bound) for bound in torch.aminmax(character_ids))
-            if low < 0 or high > LARGEST_ID:
-                raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
+            self.check_range(*torch.stack(torch.aminmax(character_ids)).tolist())
+
+    def check_range(self, low: int, high: int) -> None:
+        """Refuse ids that `forward` would refuse, from the lowest to the highest."""
+        if low < 0 or high > LARGEST_ID:
+            raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
 
     def _stages(self) -> FrozenCnn | CharacterCnn:
         """What computes: the fast path, a copy in another type, or this module itself."""
@@ -117,14 +136,14 @@ class CharacterCnn(nn.Module):
         widest = max(width for width, _ in self.options.filters)
         return min(self.options.max_characters_per_token, longest + widest)
 
-    def _embed(self, character_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Words (W, C), the longest first, with their lengths (W,): (W, P)."""
+    def _embed(self, character_ids: Tensor, counts: Sequence[int]) -> Tensor:
+        """Words (W, C), the longest first, with their characters counted: (W, P)."""
         stages = self._stages()
         table = F.pad(stages.char_embed, (0, 0, 1, 0))
         size = self._words_per_pass()
         pooled = [
-            stages.pool(table[chunk[:, : self._columns(int(length[0]))]])
-            for chunk, length in zip(torch.split(character_ids, size), torch.split(lengths, size), strict=True)
+            stages.pool(table[character_ids[first : first + size, : self._columns(counts[first])]])
+            for first in range(0, len(counts), size)
         ]
         return stages.transform(torch.cat(pooled)).to(self.W_proj.dtype)
 
@@ -190,7 +209,7 @@ class _Highway(nn.Module):
         return torch.lerp(vectors, transformed.to(vectors.dtype), carry.to(vectors.dtype))
 
 
-def _lengths(character_ids: Tensor) -> Tensor:
+def character_counts(character_ids: Tensor) -> Tensor:
     """Characters (W,) up to the last one that is not filling."""
     places = torch.arange(1, character_ids.shape[1] + 1, device=character_ids.device)
     return ((character_ids != FILLING) * places).amax(dim=1)

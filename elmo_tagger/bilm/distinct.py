@@ -16,7 +16,7 @@ def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
         The distinct rows (W, C), in no promised order, and for each row of `rows` its place among them, (N,) int64.
     """
     # Sorting one number a row is some ten times faster than sorting rows; the check below makes it exact.
-    places = torch.unique(_fingerprints(rows), return_inverse=True)[1]
+    places = torch.unique(fingerprints(rows), return_inverse=True)[1]
     count = int(places.max()) + 1 if len(places) else 0
     # any row of a group may stand for it, if all are equal
     member = torch.zeros(count, dtype=torch.int64, device=rows.device)
@@ -27,7 +27,7 @@ def distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     return distinct, places
 
 
-def _fingerprints(rows: Tensor) -> Tensor:
+def fingerprints(rows: Tensor) -> Tensor:
     """One number (N,) int64 for each row, by a polynomial modulo 2**64."""
     powers = torch.full((rows.shape[1],), 6364136223846793005, device=rows.device)  # Knuth's MMIX multiplier
     return (rows * powers.cumprod(0)).sum(dim=1)

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from elmo_tagger.bilm import embedding, weights
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.characters import boundary_ids
+from elmo_tagger.bilm.cuda.survey import survey
 from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.distinct import distinct_rows
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.paths import is_frozen
+from elmo_tagger.bilm.paths import is_frozen, is_recorded
 from elmo_tagger.bilm.precision import checked_precision
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.bilm.uninitialized import Uninitialized
@@ -178,11 +179,24 @@ class Bilm(nn.Module):
         present = (character_ids != 0).any(dim=-1)
         if mask is not None:
             present = present & _checked_mask(mask, present)
+        if is_recorded(self, character_ids):
+            return self._surveyed(character_ids, present, layers, keep_boundaries)
         distinct, places = distinct_rows(character_ids[present])
         vectors = self.embed_words(torch.cat([self._boundary_ids().to(distinct), distinct]))
         words = torch.full_like(present, NO_WORD, dtype=torch.int64)
         words[present] = places + _BOUNDARIES
         return self._contextualize(vectors, words, layers, keep_boundaries)
+
+    def _surveyed(
+        self, character_ids: Tensor, present: Tensor, layers: Sequence[int] | None, keep_boundaries: bool
+    ) -> BilmOutput:
+        """What `forward` computes, with one question to the device."""
+        found = survey(self.char_cnn, self._boundary_ids(), character_ids, present)
+        vectors = self.char_cnn.embed_sorted(found.ids, found.characters, max_words=self.max_tokens_per_pass)
+        begin_and_end, words = found.places.split([_BOUNDARIES, present.numel()])
+        table = torch.cat([vectors[begin_and_end], vectors])
+        grid = torch.where(present, words.view_as(present) + _BOUNDARIES, NO_WORD)
+        return self._contextualize(table, grid, layers, keep_boundaries, found.lengths)
 
     def embed(
         self,
@@ -254,13 +268,20 @@ class Bilm(nn.Module):
         return sorted(set(layers))
 
     def _contextualize(
-        self, vectors: Tensor, words: Tensor, layers: Sequence[int] | None, keep_boundaries: bool
+        self,
+        vectors: Tensor,
+        words: Tensor,
+        layers: Sequence[int] | None,
+        keep_boundaries: bool,
+        lengths: Sequence[int] | None = None,
     ) -> BilmOutput:
-        # vectors: (W + 2, P), words: (B, T), rows of `vectors`
+        # vectors: (W + 2, P), words: (B, T), rows of `vectors`, lengths: words of each sentence, if known
         wanted = self._wanted(layers)
         depths = [layer for layer in wanted if layer > 0]
         grid, ends = self._with_boundaries(words)
-        outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass)
+        if lengths is not None:
+            lengths = [length + _BOUNDARIES if length or self.stateful else 0 for length in lengths]
+        outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass, lengths=lengths)
         shown = grid if keep_boundaries else words
         if not keep_boundaries:
             # the place of a sentence's end is a place of padding once boundaries are gone
