@@ -142,7 +142,7 @@ def test_the_fast_pass_is_right_wherever_it_is_trusted(crf, scale):
     )
 
 
-@pytest.mark.parametrize("scale", [1.0, 100.0])
+@pytest.mark.parametrize("scale", [1.0, 8.0])
 def test_both_ways_of_the_time_loop_agree(crf, batch, scale, monkeypatch):
     """NumPy's for small products, the readable one for large ones and devices; beyond its range, both say so."""
     packing, packed = crf._packed(batch[0] * scale, batch[1])
