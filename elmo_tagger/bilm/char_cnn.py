@@ -15,7 +15,7 @@ from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.frozen_cnn import FrozenCnn
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
 from elmo_tagger.bilm.paths import is_frozen, records_gradients
-from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
+from elmo_tagger.bilm.precision import PRECISIONS, product_dtype, tf32
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
 _VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
@@ -91,10 +91,11 @@ class CharacterCnn(nn.Module):
         """
         most = _WORDS_TRANSFORMED.get(character_ids.device.type, _WORDS_TRANSFORMED["other"])
         size = min(most, max_words or most)
-        blocks = [
-            self._embed(character_ids[first : first + size].long(), counts[first : first + size])
-            for first in range(0, len(counts), size)
-        ]
+        with tf32(self.precision == "tf32" and not records_gradients(self, self.char_embed)):
+            blocks = [
+                self._embed(character_ids[first : first + size].long(), counts[first : first + size])
+                for first in range(0, len(counts), size)
+            ]
         return torch.cat(blocks)
 
     def check(self, character_ids: Tensor) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from elmo_tagger.bilm.characters import encode_sentences
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.pooling import pool
+from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.text import split_at_spaces
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def embed(
     words = _words(sentences, lengths)
     device = bilm.char_cnn.char_embed.device
     limit = bilm.options.char_cnn.max_characters_per_token
-    ids = torch.from_numpy(encode_sentences(words, max_characters=limit)).to(device)
+    ids = to_device(torch.from_numpy(encode_sentences(words, max_characters=limit)), device)
     with torch.no_grad():
         output = bilm(ids)
     layers = [output.layers[number] for number in range(bilm.num_layers)]

@@ -19,9 +19,10 @@ from elmo_tagger.bilm.distinct import distinct_rows
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.paths import is_frozen, is_recorded
-from elmo_tagger.bilm.precision import checked_precision
+from elmo_tagger.bilm.paths import is_frozen, is_recorded, records_gradients
+from elmo_tagger.bilm.precision import checked_precision, tf32
 from elmo_tagger.bilm.stack import LstmStack
+from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.bilm.uninitialized import Uninitialized
 from elmo_tagger.bilm.word_store import WordStore
 
@@ -56,8 +57,8 @@ class Bilm(nn.Module):
         max_tokens_per_pass: Bound on the words whose windows in the CNN and gates in the LSTM are held at once. What
             else is held is of the size of the character ids and of the layers asked for, unless gradients are recorded.
             None for no bound.
-        precision: `bfloat16`: the factors of products are rounded to it while no gradients are recorded; cells and
-            results stay float32.
+        precision: One of `PRECISIONS`: what the factors of products are rounded to while no gradients are recorded;
+            cells and results stay float32.
         stored_words: Words whose vectors are kept from call to call, those asked for last, on a CPU and while no
             gradients are recorded. 0 for none.
 
@@ -193,9 +194,9 @@ class Bilm(nn.Module):
         """What `forward` computes, with one question to the device."""
         found = survey(self.char_cnn, self._boundary_ids(), character_ids, present)
         vectors = self.char_cnn.embed_sorted(found.ids, found.characters, max_words=self.max_tokens_per_pass)
-        begin_and_end, words = found.places.split([_BOUNDARIES, present.numel()])
-        table = torch.cat([vectors[begin_and_end], vectors])
-        grid = torch.where(present, words.view_as(present) + _BOUNDARIES, NO_WORD)
+        table = torch.cat([vectors[found.places[:_BOUNDARIES]], vectors])
+        words = found.places[_BOUNDARIES:].view_as(present) + _BOUNDARIES
+        grid = torch.where(present, words, NO_WORD)
         return self._contextualize(table, grid, layers, keep_boundaries, found.lengths)
 
     def embed(
@@ -257,7 +258,7 @@ class Bilm(nn.Module):
 
     def _boundary_ids(self) -> Tensor:
         ids = boundary_ids(max_characters=self.options.char_cnn.max_characters_per_token)
-        return torch.from_numpy(ids).to(self.char_cnn.char_embed.device)
+        return to_device(torch.from_numpy(ids), self.char_cnn.char_embed.device)
 
     def _wanted(self, layers: Sequence[int] | None) -> list[int]:
         if layers is None:
@@ -281,7 +282,8 @@ class Bilm(nn.Module):
         grid, ends = self._with_boundaries(words)
         if lengths is not None:
             lengths = [length + _BOUNDARIES if length or self.stateful else 0 for length in lengths]
-        outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass, lengths=lengths)
+        with tf32(self.precision == "tf32" and not records_gradients(self.lstm, vectors)):
+            outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass, lengths=lengths)
         shown = grid if keep_boundaries else words
         if not keep_boundaries:
             # the place of a sentence's end is a place of padding once boundaries are gone

@@ -111,7 +111,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         max_tokens_per_pass: * Bound on the tokens that any intermediate result holds; by default memory grows with the
             batch.
         precision: * `"float32"`, or `"bfloat16"` for the products of a biLM that records no gradients: about twice as
-            fast on processors that know the type (benchmarks/results/bilm.md).
+            fast on processors that know the type (benchmarks/results/bilm.md). For GPUs also `"float16"` and `"tf32"`.
         cache: * See `CacheOptions`; for a frozen biLM. Opened by the first step of training: a model that only
             predicts reads and writes none.
         vocab: Given by AllenNLP.

@@ -12,7 +12,7 @@ from elmo_tagger.bilm import trained_state
 from elmo_tagger.bilm.lstm import State, initial_state
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
-from elmo_tagger.bilm.precision import checked_precision
+from elmo_tagger.bilm.precision import TRAINING_PRECISIONS, checked_precision
 from elmo_tagger.bilm.training.batches import LmBatch
 from elmo_tagger.bilm.training.softmax import LmSoftmax
 
@@ -49,7 +49,7 @@ class BilmLanguageModel(nn.Module):
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"dropout: expected a probability below 1, received {dropout}")
         self.dropout = dropout
-        self.precision = checked_precision(precision)
+        self.precision = checked_precision(precision, TRAINING_PRECISIONS)
         self.bilm = Bilm(options)
         self.softmax = LmSoftmax(words, options.lstm.projection_dim, samples=samples)
         self.carried: list[State] | None = None

@@ -1,0 +1,171 @@
+"""The parts of the path for CUDA: schedule, places, survey, recordings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
+from elmo_tagger.bilm.cuda import replay, survey
+from elmo_tagger.bilm.cuda.places import Grid, of_chunk
+from elmo_tagger.bilm.cuda.schedule import BUCKETS, STEPS, WORDS, bucket, chunks, most_rows
+from elmo_tagger.bilm.packing import NO_WORD, pack
+from tests.bilm.random_models import WORDS as SPELT
+from tests.bilm.random_models import random_bilm
+
+many = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+@many
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=512), st.sampled_from([None, 1, 7, 100, 5000]))
+def test_chunks_hold_every_word_once(lengths, bound):
+    lengths = sorted(lengths, reverse=True)[: most_rows(bound)]
+    held = Counter()
+    for chunk in chunks(lengths, bound):
+        assert chunk.rows in BUCKETS
+        assert chunk.steps in STEPS
+        assert chunk.steps == 1 or chunk.rows * chunk.steps <= min(WORDS, bound or WORDS)
+        for step in range(chunk.first, chunk.first + chunk.steps):
+            assert step < lengths[0]  # none in vain
+            held.update((row, step) for row in range(chunk.rows) if row < len(lengths) and step < lengths[row])
+    assert held == Counter((row, step) for row, length in enumerate(lengths) for step in range(length))
+
+
+def test_chunks_get_narrower():
+    lengths = [10, 9, 9, 2, 2, 1, 1, 1, 1]
+    assert [(each.first, each.steps, each.rows) for each in chunks(lengths)] == [(0, 8, 16), (8, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("bound", "rows"), [(None, 512), (10**9, 512), (512, 512), (511, 448), (65, 64), (7, 4), (1, 1)]
+)
+def test_rows_within_a_bound(bound, rows):
+    assert most_rows(bound) == rows
+
+
+def test_buckets():
+    assert [bucket(rows) for rows in (1, 3, 32, 33, 65, 500)] == [1, 4, 32, 64, 128, 512]
+
+
+grids = st.integers(1, 9).flatmap(
+    lambda width: st.lists(st.lists(st.integers(NO_WORD, 6), min_size=width, max_size=width), min_size=1, max_size=9)
+)
+
+
+@many
+@given(grids)
+def test_places_are_those_of_the_packing(rows):
+    """Also with gaps in sentences, and sentences without words."""
+    words = torch.tensor(rows)
+    grid = Grid.of(words)
+    for packing in pack(words):
+        lanes = grid.order[: len(packing.sentences)]
+        assert torch.equal(lanes, packing.sentences)
+        steps = len(packing.sizes)
+        places = grid.places(lanes, steps, bucket(len(lanes)))
+        assert places.shape == (2, steps, bucket(len(lanes)))
+        found = torch.cat([places[:, step, :size] for step, size in enumerate(packing.sizes)], dim=1)
+        assert torch.equal(found, packing.places)
+        # all else is nowhere
+        assert int((places == words.numel()).sum()) == places.numel() - found.numel()
+        assert torch.equal(grid.words[packing.places], words.flatten()[packing.places])
+        for chunk in chunks(grid.lengths[lanes].tolist()):
+            own = of_chunk(places, chunk).view(2, chunk.steps, chunk.rows)
+            for step in range(chunk.steps):
+                assert torch.equal(own[:, step], places[:, chunk.first + step, : chunk.rows])
+
+
+def surveyed(sentences, mask=None):
+    cnn = random_bilm().char_cnn
+    ids = torch.from_numpy(encode_sentences(sentences, max_characters=12))
+    present = (ids != 0).any(-1) if mask is None else mask
+    boundaries = torch.from_numpy(boundary_ids(max_characters=12))
+    return ids, present, boundaries, survey.survey(cnn, boundaries, ids, present)
+
+
+def check(ids, present, boundaries, found):
+    assert len(found.ids) == len(found.ids.unique(dim=0)) == len(found.characters)
+    begin_and_end, words = found.places[:2], found.places[2:].view_as(present)
+    assert torch.equal(found.ids[begin_and_end], boundaries)
+    assert torch.equal(found.ids[words[present]], ids[present])
+    assert found.lengths == present.sum(1).tolist()
+    filling = boundaries[0, -1]
+    counts = [int((row != filling).nonzero().max()) + 1 for row in found.ids]
+    assert found.characters == counts == sorted(counts, reverse=True)
+    # no row is there for padding
+    assert len(found.ids) == len({tuple(row) for row in torch.cat([boundaries, ids[present]]).tolist()})
+
+
+@many
+@given(st.lists(st.lists(st.sampled_from(SPELT), max_size=9), min_size=1, max_size=9))
+def test_survey(sentences):
+    check(*surveyed(sentences))
+
+
+def test_survey_of_a_masked_batch():
+    check(*surveyed([["a", "b", "c"], ["b"]], torch.tensor([[True, False, True], [False, False, False]])))
+
+
+def test_words_of_one_fingerprint(monkeypatch):
+    monkeypatch.setattr(survey, "fingerprints", lambda rows: rows.sum(dim=1))
+    check(*surveyed([["ab", "ba", "a"], ["ba"]]))
+
+
+def test_an_id_out_of_range():
+    bilm = random_bilm()
+    ids = torch.full((1, 2, 12), 300)
+    with pytest.raises(ValueError, match="^expected character ids of 0 to 261, received 0 to 300$"):
+        survey.survey(bilm.char_cnn, torch.zeros(2, 12, dtype=torch.int64), ids, torch.ones(1, 2, dtype=torch.bool))
+
+
+class Tape:
+    """Writes down what is recorded and what is played."""
+
+    def __init__(self):
+        self.log = []
+
+    def record(self, work):
+        self.log.append("record")
+
+        def play():
+            self.log.append("play")
+            work()
+
+        return play
+
+    def take_turn(self):
+        self.log.append("turn")
+
+
+def test_work_is_done_once_then_played_and_the_oldest_makes_room():
+    tape, done = Tape(), []
+    replays = replay.Replays(tape, capacity=2)
+    for name in "aabacab":
+        replays.play(name, lambda name=name: done.append(name))
+        assert len(replays) <= 2
+    assert done == list("aabacab")
+    # the third kind, c, drives out b
+    assert tape.log == ["record", "play", "record", "play", "record", "play", "record"]
+
+
+def test_one_thread_plays_at_a_time():
+    replays, inside = replay.Replays(Tape(), capacity=1), []
+
+    def run():
+        with replays.alone():
+            inside.append("in")
+            time.sleep(0.02)
+            inside.append("out")
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside == ["in", "out"] * 3
