@@ -47,6 +47,27 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     return path.index_select(1, back), score.index_select(0, back)
 
 
+def running_scores(chain: Chain) -> Tensor:
+    """Score of the best sequence up to each token and tag, (T, B, K), up to a constant for each token.
+
+    Without meaning on padding.
+    """
+    if not on_host(chain.lengths):
+        return _running_scores(chain)[0]
+    if chain.full or len(chain.lengths) < 2:
+        return torch.from_numpy(_running_scores_on_host(chain)[0])
+    order = chain.lengths.argsort(descending=True)
+    return torch.from_numpy(_running_scores_on_host(chain.rows(order))[0]).index_select(1, order.argsort())
+
+
+def walk_back(chain: Chain, scores: Tensor, final: Tensor, last: Tensor) -> Tensor:
+    """(T, B) int64, the best way to a tag `final` (B,) at a token `last` (B,); after it, `final` again."""
+    if not on_host(scores):
+        return _walk(chain, scores, final, last)
+    parts = (scores, chain.transitions, final, last)
+    return torch.from_numpy(_walk_on_host(*(part.numpy() for part in parts)))
+
+
 def _in_slabs(chain: Chain) -> tuple[Tensor, Tensor]:
     _, size, tags = chain.emissions.shape
     if size < SIDE_BY_SIDE and size * tags * tags > 2 * SLAB:
@@ -62,7 +83,7 @@ def _best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     totals = chain.at_last(scores) + chain.end
     best, final = totals.max(1)
     score = best + taken
-    return _walk(chain, scores, final), score.masked_fill(chain.lengths == 0, 0.0)
+    return _walk(chain, scores, final, chain.last), score.masked_fill(chain.lengths == 0, 0.0)
 
 
 def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
@@ -132,12 +153,12 @@ def _finite(scores: Tensor) -> Tensor:
     return scores.masked_fill(scores == -torch.inf, 0.0)
 
 
-def _walk(chain: Chain, scores: Tensor, final: Tensor) -> Tensor:
-    """(T, B) int64, the path from each sentence's final tag back to its first."""
+def _walk(chain: Chain, scores: Tensor, final: Tensor, last: Tensor) -> Tensor:
+    """The readable reference of `_walk_on_host`, and the way on devices; see `walk_back`."""
     steps, incoming = len(scores), chain.transitions.t().contiguous()
     path = final.new_empty(steps, len(final))
     path[-1] = final
-    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= chain.last).unbind()
+    is_last = (torch.arange(steps, device=final.device).unsqueeze(1) >= last).unbind()
     for step in range(steps - 2, -1, -1):
         back = incoming.index_select(0, path[step + 1]).add_(scores[step]).argmax(1)
         torch.where(is_last[step], final, back, out=path[step])
@@ -146,22 +167,27 @@ def _walk(chain: Chain, scores: Tensor, final: Tensor) -> Tensor:
 
 @np.errstate(over="ignore", invalid="ignore")  # the caller sees what is not finite in the scores
 def _best_paths_on_host(chain: Chain) -> tuple[Tensor, Tensor]:
-    """As `_best_paths`, with NumPy on the same memory where arrays are small: its calls cost a third of PyTorch's."""
-    _, size, tags = chain.emissions.shape
-    if size * tags * tags <= (SMALL_ALONE if size == 1 else SMALL):
-        rows, taken = _small_running_scores(chain)
-    else:
-        scores, shifts = (_running_scores_side_by_side if size >= SIDE_BY_SIDE else _running_scores)(chain)
-        rows, taken = scores.numpy(), shifts.numpy()
+    """As `_best_paths`."""
+    rows, taken = _running_scores_on_host(chain)
     last = None if chain.full else chain.last.numpy()
-    totals = (rows[-1] if last is None else rows[last, np.arange(size)]) + chain.end.numpy()
+    totals = (rows[-1] if last is None else rows[last, np.arange(rows.shape[1])]) + chain.end.numpy()
     path = _walk_on_host(rows, chain.transitions.numpy(), totals.argmax(1), last)
     score = torch.from_numpy(totals.max(1) + taken)
     return torch.from_numpy(path), score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def _running_scores_on_host(chain: Chain) -> tuple[Array, Array]:
+    """As `_running_scores`, the fastest way."""
+    _, size, tags = chain.emissions.shape
+    if size * tags * tags <= (SMALL_ALONE if size == 1 else SMALL):
+        return _small_running_scores(chain)
+    scores, taken = (_running_scores_side_by_side if size >= SIDE_BY_SIDE else _running_scores)(chain)
+    return scores.numpy(), taken.numpy()
+
+
 def _small_running_scores(chain: Chain) -> tuple[Array, Array]:
-    """As `_running_scores`."""
+    """As `_running_scores`, with NumPy on the same memory, whose calls cost a third of PyTorch's."""
     emissions, transitions = chain.emissions.numpy(), chain.transitions.numpy()
     steps, size, tags = emissions.shape
     scores = np.empty_like(emissions)
@@ -182,7 +208,7 @@ def _small_running_scores(chain: Chain) -> tuple[Array, Array]:
 
 
 def _walk_on_host(scores: Array, transitions: Array, final: Array, last: Array | None) -> Array:
-    """As `_walk`; `last` is None where every sentence ends with the batch."""
+    """As `_walk`; `last` is None where it is the batch's last token in every sentence."""
     steps, incoming = len(scores), np.ascontiguousarray(transitions.T)
     path = np.empty((steps, len(final)), dtype=np.int64)
     path[-1] = final

@@ -380,7 +380,7 @@ def test_all_ways_of_decoding_agree(crf, batch, slab, monkeypatch):
             assert np.array_equal(taken.numpy(), other_taken)
         path, total = best_paths(chain)
         final = (chain.at_last(scores) + chain.end).argmax(1)
-        assert torch.equal(_walk(chain, scores, final)[chain.real], path[chain.real])
+        assert torch.equal(_walk(chain, scores, final, chain.last)[chain.real], path[chain.real])
         many_paths, many_totals = best_paths(chain.rows(torch.arange(5).repeat(8)))
         assert torch.equal(many_paths[:, -5:][chain.real], path[chain.real])
         assert torch.equal(many_totals[-5:], total)
