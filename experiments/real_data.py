@@ -9,40 +9,31 @@ confidences are calibrated.
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 from allennlp.commands.train import train_model
 from allennlp.common import Params
 from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
+from corpora import crossner, wikigold, wnut17
 from seqeval.metrics import f1_score
 from seqeval.scheme import BILOU
 
 import elmo_tagger.plugin  # noqa: F401  (registers everything)
 from elmo_tagger.corpus.calibration import Reliability, judge, reliability
 from elmo_tagger.tagging.schemes import tags_to_spans
-from elmo_tagger.text import read_columns, write_columns
+from elmo_tagger.text import read_columns
 
 RESULTS = Path(__file__).parent / "results"
 # 200 sentences: smaller batches and more patience.
 CHANGES = {"crossner-politics": {"data_loader.batch_sampler.batch_size": 8, "trainer.patience": 15}}
-SPLIT = (0.8, 0.9)  # wikigold has none: train, dev and test by sentence order
 
 
 def corpora(shared: Path, runs: Path) -> dict[str, Path]:
     """A directory with train.conll, dev.conll and test.conll for each corpus."""
-    ner = shared / "data" / "ner"
-    wikigold = list(read_columns(ner / "wikigold" / "wikigold.conll.txt"))
-    bounds = [0, *(int(share * len(wikigold)) for share in SPLIT), len(wikigold)]
-    found = {"wnut17": ner / "wnut17"}
-    for name in ("wikigold", "crossner-politics"):
-        found[name] = runs / "data" / name
-        found[name].mkdir(parents=True, exist_ok=True)
-    for part, low, high in zip(("train", "dev", "test"), bounds, bounds[1:], strict=False):
-        write_columns(wikigold[low:high], found["wikigold"] / f"{part}.conll")
-        shutil.copyfile(ner / "crossner" / "politics" / f"{part}.txt", found["crossner-politics"] / f"{part}.conll")
-    return found
+    data = runs / "data"
+    made = [wikigold(shared, data), crossner("politics", shared, data)]
+    return {"wnut17": wnut17(shared), **{directory.name: directory for directory in made}}
 
 
 def train(name: str, data: Path, shared: Path, runs: Path, seed: int) -> Path:
