@@ -115,7 +115,8 @@ def _fastest(inner: int, outer: int, dtype: torch.dtype, threads: int) -> tuple[
     for count in _TRIED_ROWS:
         rows = torch.full((count, inner), 0.01, dtype=dtype)
         ratio = _seconds(plain, rows) / _seconds(packed, rows)
-        usual = count > 1 or dtype != torch.float32
+        # one row by a wide weight is added up along the weight's own rows as they lie
+        usual = count > 1 or dtype != torch.float32 or inner > outer
         layouts.append("packed" if ratio > (1 / _CLEARLY if usual else _CLEARLY) else "plain")
     return tuple(layouts)
 

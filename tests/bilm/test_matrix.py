@@ -60,6 +60,7 @@ def test_a_tie_is_decided_by_habit(monkeypatch):
         )
         matrix._fastest.cache_clear()
         assert Matrix(torch.randn(7, 9)).layouts == ("plain", "packed", "packed")
+        assert Matrix(torch.randn(9, 7)).layouts == ("packed",) * 3
         assert Matrix(torch.randn(7, 9), dtype=torch.bfloat16).layouts == ("packed",) * 3
     matrix._fastest.cache_clear()
 
