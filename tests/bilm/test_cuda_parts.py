@@ -120,7 +120,7 @@ def test_words_of_one_fingerprint(monkeypatch):
 def test_an_id_out_of_range():
     bilm = random_bilm()
     ids = torch.full((1, 2, 12), 300)
-    with pytest.raises(ValueError, match="^expected character ids of 0 to 261, received 0 to 300$"):
+    with pytest.raises(ValueError, match=r"^expected character ids of 0 to 261, received 0 to 300$"):
         survey.survey(bilm.char_cnn, torch.zeros(2, 12, dtype=torch.int64), ids, torch.ones(1, 2, dtype=torch.bool))
 
 
