@@ -92,16 +92,21 @@ def _running_scores(chain: Chain) -> tuple[Tensor, Tensor]:
     The readable reference of the two other ways, and the way on devices. Padding counts as tokens of score 0.
     """
     incoming = chain.transitions.t().contiguous()  # (K, K), to a tag from the one before
-    score = chain.emissions[0] + chain.start
-    scores, taken = [score], torch.zeros(len(score), dtype=torch.float64, device=score.device)
+    scores, taken = (
+        torch.empty_like(chain.emissions),
+        chain.emissions.new_zeros(len(chain.lengths), dtype=torch.float64),
+    )
+    # One table for all steps: 5,000 of them, each freed between results that stay, would tear the heap into pieces.
+    table = incoming.new_empty(len(taken), *incoming.shape)
+    score = torch.add(chain.emissions[0], chain.start, out=scores[0])
     for step, emission in enumerate(chain.emissions.unbind()[1:], 1):
-        score = (score.unsqueeze(1) + incoming).amax(2) + emission
+        torch.add(score.unsqueeze(1), incoming, out=table)
+        score = torch.amax(table, 2, out=scores[step]).add_(emission)
         if step % RESCALE_EVERY == 0:
             shift = _finite(score.amax(1, keepdim=True))
-            score = score - shift
+            score.sub_(shift)
             taken += torch.where(step <= chain.last, shift.squeeze(1), 0.0)
-        scores.append(score)
-    return torch.stack(scores), taken
+    return scores, taken
 
 
 def _running_scores_side_by_side(chain: Chain) -> tuple[Tensor, Tensor]:
