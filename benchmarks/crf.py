@@ -3,6 +3,7 @@
     python benchmarks/crf.py                               the whole table
     python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged    one cell, sentences of different lengths
     python benchmarks/crf.py --b 64 --t 40 --k 17 --ragged --n-best 5   also the n best, which pytorch-crf lacks
+    python benchmarks/crf.py --device cuda                    the table on a GPU
 
 Times are medians over rounds in which the three take turns. With one thread they count processor time, which other
 work on the machine does not add to; with several, or on a GPU, wall time. A ratio above 1 means that ours is faster. A
@@ -135,23 +136,27 @@ def main() -> None:
     parser.add_argument("--k", type=int, nargs="+", default=[9, 17, 73], help="tags")
     parser.add_argument("--ragged", action="store_true", help="lengths between T / 4 and T instead of T")
     parser.add_argument("--n-best", type=int, nargs="*", default=[], metavar="N", help="also the N best sequences")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], nargs="+", default=["cpu"], help="where to compute, one table for each"
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="time for one cell, three implementations together")
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
-    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    if "cuda" in args.device and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch sees no CUDA device on this machine")
     machine = {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "cuda": torch.cuda.get_device_name() if "cuda" in devices else None,
+        "cuda": torch.cuda.get_device_name() if "cuda" in args.device else None,
         "ragged": args.ragged,
     }
     print(machine)
     print("milliseconds; the last two columns: times as fast as the peer")
     print("                       B    T   K      ours  allennlp   pt-crf   /allennlp   /pt-crf")
     cells = []
-    for device, tags, steps, size in itertools.product(devices, args.k, args.t, args.b):
+    for device, tags, steps, size in itertools.product(args.device, args.k, args.t, args.b):
         cell = contenders(size, steps, tags, ragged=args.ragged, device=device, n_best=args.n_best)
         for task, runs in cell.items():
             cells.append(row(task, device, size, steps, tags, compare(runs, device, args.seconds)))
