@@ -8,12 +8,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from elmo_tagger.tagging import crf as crf_module
-from elmo_tagger.tagging import extremes, packing, scaled, viterbi
+from elmo_tagger.tagging import extremes, n_best, packing, scaled, viterbi
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
+from elmo_tagger.tagging.posteriors import Reading
 from elmo_tagger.tagging.schemes import allowed_transitions
 
 TAGS = ["O", *(f"{letter}-{kind}" for kind in "XY" for letter in "BIUL")]
+MODULES = (extremes, n_best, packing, scaled, viterbi)  # those that go other ways on the host
 LOOKS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::masked_select")
 
 
@@ -108,7 +110,7 @@ def test_one_copy_from_a_cuda_device(crf, monkeypatch, call, masked):
 @pytest.fixture
 def as_on_a_device(monkeypatch):
     """The ways of a device, on the CPU."""
-    for module in (extremes, packing, scaled, viterbi):
+    for module in MODULES:
         monkeypatch.setattr(module, "on_host", lambda values: False)
 
 
@@ -132,6 +134,30 @@ def test_a_training_step_looks_at_nothing_but_its_flags(crf, as_on_a_device, mas
     with Looks() as looks:  # the counter counts
         mask.any().item()
     assert looks.seen == ["aten::_local_scalar_dense"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda crf, emissions, mask: crf.decode(emissions, mask),
+        lambda crf, emissions, mask: crf.decode_n_best(emissions, mask, 4),
+        lambda crf, emissions, mask: crf.marginals(emissions, mask),
+        lambda crf, emissions, mask: crf.span_posteriors(
+            emissions, mask, queries=torch.tensor([[0, 1, 3, 0], [2, 0, 1, 1]]), reading=Reading.of(TAGS, "BIOUL")
+        ),
+    ],
+    ids=["decode", "n best", "marginals", "posteriors"],
+)
+def test_no_loop_over_tokens_looks_at_a_value(crf, as_on_a_device, call):
+    """As many looks at twelve tokens as at four; what is looked at depends on the call alone."""
+    seen = []
+    for steps in (4, 12):
+        emissions, mask = (values[:3, :steps] for values in batch())
+        with Looks() as looks:
+            call(crf, emissions, mask)
+        seen.append(looks.seen)
+    assert seen[0] == seen[1]
+    assert 0 < len(seen[0]) < 16
 
 
 @pytest.mark.parametrize(("call", "most"), [("log_likelihood", 0), ("decode", 1), ("evaluate", 0)])
@@ -164,7 +190,7 @@ def test_the_ways_of_a_device_give_the_same_numbers(crf, kind, monkeypatch):
         return gold, crf.log_likelihood(emissions, gold, mask), crf.transitions.grad.clone(), value, pair
 
     expected = results()
-    for module in (extremes, packing, scaled, viterbi):
+    for module in MODULES:
         monkeypatch.setattr(module, "on_host", lambda values: False)
     for found, wanted in zip(results(), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)

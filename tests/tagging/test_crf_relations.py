@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from elmo_tagger.tagging import scaled, viterbi
+from elmo_tagger.tagging import n_best, scaled, viterbi
 from elmo_tagger.tagging.chain import Chain
 from elmo_tagger.tagging.crf import PADDING_TAG, ConditionalRandomField
 from elmo_tagger.tagging.log_space import LogSpacePartition, backward_messages, forward_messages
@@ -331,7 +331,8 @@ def test_ties_are_broken_alike_by_every_way_and_device(device, size, tags, monke
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     if device == "as a device":
-        monkeypatch.setattr(viterbi, "on_host", lambda values: False)
+        for module in (n_best, viterbi):
+            monkeypatch.setattr(module, "on_host", lambda values: False)
     place = "cuda" if device == "cuda" else "cpu"
     torch.manual_seed(3)
     crf = ConditionalRandomField(num_tags=tags)
