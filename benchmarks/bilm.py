@@ -4,74 +4,50 @@
     python benchmarks/bilm.py --size small --batch 32 --seconds 20     one cell
     python benchmarks/bilm.py --device cuda                    on a GPU
 
-Every round takes the next sentences of the text, so words are met again as often as in real use. Each side turns
-character ids into the mix of all layers. `ratio` is the median over rounds of AllenNLP's time by ours; `peak` is our
-share of what the machine's own matrix product reaches in the same run, counting only work that was done; `difference`
-is the largest between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round.
+Every round takes the next sentences of the text. Our side has met the words of the 2,000 sentences before (`--met`), as
+in a running job; `new` is the share of a batch's distinct words that it had not. Each side turns character ids into the
+mix of all layers. `ratio` is the median over rounds of AllenNLP's time by ours; `peak` is our share of what the
+machine's own matrix product reaches in the same run, counting only work that was done; `difference` is the largest
+between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import measure
 import torch
+from contenders import load_ours, load_stock, our_embed, stock_embed
 from material import SIZES, save_random, sentences
+from table import Table, command_line
 from torch import Tensor
 
-from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences
+from elmo_tagger.bilm import Bilm, Options, encode_sentences
 
 PRECISIONS = ("float32", "bfloat16")
-Embed = Callable[[Tensor], Tensor]
-
-
-def load_stock(directory: Path, device: str) -> Any:
-    """AllenNLP's `Elmo`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from allennlp.modules.elmo import Elmo
-
-    elmo = Elmo(str(directory / "options.json"), str(directory / "weights.hdf5"), 1, dropout=0.0)
-    return elmo.eval().requires_grad_(False).to(device)
-
-
-def load_ours(directory: Path, device: str, precision: str) -> Bilm:
-    """Ours."""
-    bilm = Bilm.load(directory / "options.json", directory / "weights.hdf5", precision=precision)
-    return bilm.requires_grad_(False).to(device)
-
-
-def stock_embed(elmo: Any) -> Embed:
-    """Ids to the mix of layers, without state from before."""
-
-    def embed(ids: Tensor) -> Tensor:
-        elmo._elmo_lstm._elmo_lstm.reset_states()
-        mixed: Tensor = elmo(ids)["elmo_representations"][0]
-        return mixed
-
-    return embed
-
-
-def our_embed(bilm: Bilm) -> Embed:
-    """The same with ours."""
-    mix = ScalarMix(bilm.num_layers).requires_grad_(False).to(next(bilm.parameters()).device)
-
-    def embed(ids: Tensor) -> Tensor:
-        output = bilm(ids)
-        mixed: Tensor = mix(list(output.layers.values()))
-        return mixed
-
-    return embed
+COLUMNS = {
+    "size": ("size", "<9"),
+    "batch": ("batch", ">5"),
+    "precision": ("precision", "<9"),
+    "ratio": ("ratio", ">6.1f"),
+    "tokens/s": ("tokens_per_second", ">9.0f"),
+    "allennlp": ("allennlp_tokens_per_second", ">9.0f"),
+    "peak": ("peak_share", ">6.0%"),
+    "GFLOP/s": ("peak_gflops", ">8.0f"),
+    "new": ("new_words", ">5.0%"),
+    "difference": ("difference", ">10.1e"),
+    "mean": ("mean_size", ">6.2f"),
+    "rounds": ("rounds", ">6"),
+}
 
 
 def work(options: Options, *, tokens: int, distinct: int, new: int) -> float:
@@ -101,6 +77,7 @@ def cell(
     embed = {name: stock_embed(each) if name == "allennlp" else our_embed(each) for name, each in models.items()}
     found: dict[str, Tensor] = {}
     notes: list[dict[str, Any]] = []
+    peak = {name: measure.peak_flops(getattr(torch, name), device=args.device) for name in args.precision}
 
     def rounds(number: int) -> dict[str, Callable[[], Any]]:
         words = [next(text) for _ in range(batch)]
@@ -111,7 +88,6 @@ def cell(
                 "tokens": sum(map(len, words)),
                 "distinct": len({word for each in words for word in each}),
                 "stored": before,
-                "peak": {name: measure.peak_flops(getattr(torch, name), device=args.device) for name in args.precision},
                 "differences": {},
             }
         )
@@ -143,7 +119,7 @@ def cell(
     for name in args.precision:
         shares = [
             work(options, tokens=n["tokens"] + 2 * batch, distinct=n["distinct"] + 2, new=n["new"][name])
-            / (n["peak"][name] * spent[name])
+            / (peak[name] * spent[name])
             for n, spent in zip(notes, times, strict=True)
         ]
         tokens = sum(n["tokens"] for n in notes)
@@ -156,7 +132,7 @@ def cell(
                 "tokens_per_second": tokens / sum(each[name] for each in times),
                 "allennlp_tokens_per_second": tokens / sum(each["allennlp"] for each in times),
                 "peak_share": sorted(shares)[len(shares) // 2],
-                "peak_gflops": sorted(n["peak"][name] for n in notes)[len(notes) // 2] / 1e9,
+                "peak_gflops": peak[name] / 1e9,
                 "new_words": sum(n["new"][name] for n in notes) / sum(n["distinct"] for n in notes),
                 "difference": max(n["differences"][name] for n in notes),
                 "mean_size": notes[-1]["size"],
@@ -172,14 +148,13 @@ def _stored(bilm: Bilm) -> int:
     return 0 if store is None else len(store)
 
 
-def print_row(row: dict[str, Any]) -> None:
-    """A row as text."""
-    print(
-        f"{row['size']:<9}{row['batch']:>6} {row['precision']:<9}{row['ratio']:>7.1f}x{row['tokens_per_second']:>10.0f}"
-        f"{row['allennlp_tokens_per_second']:>10.0f}{row['peak_share']:>8.0%}{row['peak_gflops']:>9.0f}"
-        f"{row['new_words']:>8.0%}{row['difference']:>12.1e}{row['mean_size']:>7.2f}{row['rounds']:>7}",
-        flush=True,
-    )
+def meet(models: dict[str, Any], text: Iterator[list[str]], number: int) -> None:
+    """Let our models' character CNNs see the words of so many sentences, as those of a running job have."""
+    words = {word for sentence in islice(text, number) for word in sentence}
+    if words:
+        ids = torch.from_numpy(encode_sentences([sorted(words)]))[0]
+        for bilm in models.values():
+            bilm.embed_words(ids.to(bilm.char_cnn.char_embed.device))
 
 
 def loading(directory: Path, rounds: int = 3) -> dict[str, float]:
@@ -228,17 +203,12 @@ def _resident_gib(field: str) -> float:
 
 def main() -> None:
     """Measure, print, and write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, seconds=40.0, rounds=30)
     parser.add_argument("--size", nargs="+", choices=SIZES, default=["original", "small"])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32, 256], help="sentences")
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=40.0, help="no round of a cell begins later")
-    parser.add_argument("--rounds", type=int, default=30, help="of a cell, at most")
-    parser.add_argument("--text", type=Path, help="directory with tokenised text, one sentence a line, *.xz")
+    parser.add_argument("--met", type=int, default=2000, help="sentences whose words were met before")
     parser.add_argument("--no-memory", action="store_true", help="leave out the peaks of memory and the loading times")
-    parser.add_argument("--json", type=Path, help="file to write")
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "DIRECTORY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -247,30 +217,26 @@ def main() -> None:
         print_memory_of(args.memory_of[0], Path(args.memory_of[1]), args.batch[0])
         return
     text, kind = sentences(args.text)
-    report: dict[str, Any] = {"machine": measure.machine(args.device), "sentences": kind, "cells": [], "loading": {}}
-    report["memory_gib"] = {}
-    print(report["machine"], "sentences:", kind)
-    print("size      batch precision   ratio  tokens/s  allennlp    peak  GFLOP/s     new  difference   mean rounds")
+    table = Table(COLUMNS, device=args.device)
+    table.report |= {"sentences": kind, "met": args.met, "loading": {}, "memory_gib": {}}
     with tempfile.TemporaryDirectory() as parent:
         for size in args.size:
             directory = Path(parent) / size
             args.current, options = size, save_random(size, directory)
             models = {name: load_ours(directory, args.device, name) for name in args.precision}
+            meet(models, text, args.met)
             models["allennlp"] = load_stock(directory, args.device)
             for batch in args.batch:
-                rows = cell(models, options, batch, text, args)
-                report["cells"] += rows
-                for row in rows:
-                    print_row(row)
+                for row in cell(models, options, batch, text, args):
+                    table.add(row)
             del models
             if not args.no_memory:
-                report["loading"][size] = loading(directory)
-                print(f"{size}: ready to embed, seconds:", _rounded(report["loading"][size]), flush=True)
-                report["memory_gib"][size] = memory(directory, 32, args.threads)
-                print(f"{size}: GiB at the peak, 32 sentences:", _rounded(report["memory_gib"][size]), flush=True)
-    report["seconds"] = time.process_time()
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+                found = table.report["loading"][size] = loading(directory)
+                print(f"{size}: ready to embed, seconds:", _rounded(found), flush=True)
+                found = table.report["memory_gib"][size] = memory(directory, 32, args.threads)
+                print(f"{size}: GiB at the peak, 32 sentences:", _rounded(found), flush=True)
+    table.report["seconds"] = time.process_time()
+    table.save(args.json)
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -10,7 +10,6 @@ largest of the parameter's gradient.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +17,22 @@ from typing import Any
 
 import measure
 import torch
-from bilm import load_ours, load_stock
+from contenders import load_ours, load_stock
 from material import SIZES, save_random, sentences
+from table import Table, command_line
 from torch import Tensor
 
 from elmo_tagger.bilm import ScalarMix, encode_sentences
+
+COLUMNS = {
+    "size": ("size", "<9"),
+    "batch": ("batch", ">5"),
+    "ratio": ("ratio", ">6.1f"),
+    "tokens/s": ("tokens_per_second", ">9.0f"),
+    "allennlp": ("allennlp_tokens_per_second", ">9.0f"),
+    "difference": ("difference", ">10.1e"),
+    "rounds": ("rounds", ">6"),
+}
 
 
 def gradients(size: str, ours: torch.nn.Module, stock: torch.nn.Module) -> float:
@@ -96,31 +106,16 @@ def row(size: str, batch: int, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, and write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, seconds=60.0, rounds=20)
     parser.add_argument("--size", nargs="+", choices=SIZES, default=["original", "small"])
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32], help="sentences")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=60.0, help="no round of a row begins later")
-    parser.add_argument("--rounds", type=int, default=20, help="of a row, at most")
-    parser.add_argument("--text", type=Path, help="directory with tokenised text, one sentence a line, *.xz")
-    parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    report: dict[str, Any] = {"machine": measure.machine(args.device), "rows": []}
-    print(report["machine"])
-    print("size      batch   ratio  tokens/s  allennlp  difference rounds")
+    table = Table(COLUMNS, device=args.device)
     for size in args.size:
         for batch in args.batch:
-            report["rows"].append(row(size, batch, args))
-            each = report["rows"][-1]
-            print(
-                f"{size:<9}{batch:>6}{each['ratio']:>7.1f}x{each['tokens_per_second']:>10.0f}"
-                f"{each['allennlp_tokens_per_second']:>10.0f}{each['difference']:>12.1e}{each['rounds']:>7}",
-                flush=True,
-            )
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+            table.add(row(size, batch, args))
+    table.save(args.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the trainer does with a batch: forward, backward, clipping, Adam.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,8 +20,17 @@ import measure
 import torch
 from corpus import our_config, stock_config, write_columns, write_vectors
 from material import SIZES, save_random, sentences
+from table import Table, command_line
 
 SENTENCES = 512
+COLUMNS = {
+    "size": ("size", "<9"),
+    "precision": ("precision", "<9"),
+    "ratio": ("ratio", ">6.1f"),
+    "tokens/s": ("tokens_per_second", ">9.0f"),
+    "allennlp": ("allennlp_tokens_per_second", ">9.0f"),
+    "rounds": ("rounds", ">6"),
+}
 
 
 class Side:
@@ -62,7 +70,7 @@ class Side:
             yield from self.loader
 
 
-def row(size: str, directory: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
+def rows(size: str, directory: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
     """One size of the biLM, a row for each precision."""
     bilm = directory / size
     options = save_random(size, bilm)
@@ -97,14 +105,8 @@ def row(size: str, directory: Path, args: argparse.Namespace) -> list[dict[str, 
 
 def main() -> None:
     """Measure, print, and write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, seconds=60.0, rounds=10)
     parser.add_argument("--size", nargs="+", choices=SIZES, default=["original", "small"])
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=60.0, help="no round of a row begins later")
-    parser.add_argument("--rounds", type=int, default=10, help="of a row, at most")
-    parser.add_argument("--text", type=Path, help="directory with tokenised text, one sentence a line, *.xz")
-    parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with warnings.catch_warnings():
@@ -112,20 +114,12 @@ def main() -> None:
         import allennlp_models.tagging  # noqa: F401  (registers the stock reader and model)
 
         import elmo_tagger.plugin  # noqa: F401  (registers ours)
-    report: dict[str, Any] = {"machine": measure.machine(args.device), "rows": []}
-    print(report["machine"])
-    print("size      precision   ratio  tokens/s  allennlp rounds")
+    table = Table(COLUMNS, device=args.device)
     with tempfile.TemporaryDirectory() as directory:
         for size in args.size:
-            for each in row(size, Path(directory), args):
-                report["rows"].append(each)
-                print(
-                    f"{size:<9} {each['precision']:<9}{each['ratio']:>7.1f}x{each['tokens_per_second']:>10.0f}"
-                    f"{each['allennlp_tokens_per_second']:>10.0f}{each['rounds']:>7}",
-                    flush=True,
-                )
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+            for each in rows(size, Path(directory), args):
+                table.add(each)
+    table.save(args.json)
 
 
 if __name__ == "__main__":

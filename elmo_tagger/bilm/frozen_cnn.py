@@ -64,5 +64,5 @@ class FrozenCnn:
 def _largest(characters: Tensor, width: int, filters: Matrix) -> Tensor:
     """The largest value (W, count) of each filter of one width over the word."""
     windows = characters.shape[1] - width + 1
-    side_by_side = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
-    return filters(side_by_side.flatten(0, 1)).view(len(characters), windows, -1).amax(dim=1)
+    side_by_side = characters.unfold(1, width, 1).transpose(2, 3).reshape(len(characters) * windows, -1)
+    return filters(side_by_side).view(len(characters), windows, -1).amax(dim=1)

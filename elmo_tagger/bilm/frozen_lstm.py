@@ -62,7 +62,7 @@ class FrozenLstm:
         """
         output, last_output = state[0], state[0].clone()
         every = cell = state[1].mul(_CELL)
-        for addend, size, place in zip(ahead, sizes, outputs.split(sizes), strict=True):
+        for addend, size, place in zip(ahead, sizes, torch.split(outputs, sizes), strict=True):
             if size < len(output):
                 last_output[size : len(output)] = output[size:]
                 output, cell = output[:size], cell[:size]
