@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elmo_tagger.bilm.transfer import to_device
+
 
 class LstmSteps(torch.autograd.Function):
     """A stretch of steps of one layer, both directions: what `ProjectedLstm.reference` computes."""
@@ -72,7 +74,7 @@ class LstmSteps(torch.autograd.Function):
         """Gradients of the tensors among forward's arguments."""
         inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
         width = projection.shape[2]
-        before = _words_before(ctx.sizes).to(inputs.device)
+        before = to_device(_words_before(ctx.sizes), inputs.device)
         previous_outputs = torch.cat([output[:, : ctx.sizes[0]], outputs], dim=1)[:, before]
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
         of_gates, of_cells = _slopes(gates, cells.tanh(), previous_cells)

@@ -57,9 +57,10 @@ class Replays:
             recorded()
             return
         work()
-        while len(self._recorded) >= self.capacity:
-            self._recorded.popitem(last=False)
         self._recorded[key] = self._recorder.record(work)
+        # only now, since recording has waited until nothing plays
+        while len(self._recorded) > self.capacity:
+            self._recorded.popitem(last=False)
 
 
 class Unrecorded:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from elmo_tagger.bilm.training.linear_loss import linear_loss
 from elmo_tagger.bilm.training.log_uniform import LogUniformSampler
+from elmo_tagger.bilm.transfer import to_device
 
 _MULTIPLE = 64  # matrix products of other widths are slower on a GPU
 
@@ -63,7 +64,7 @@ class LmSoftmax(nn.Module):
         """
         samples = sampler.sample()
         missing = -len(samples) % _MULTIPLE
-        samples = samples.to(targets.device)
+        samples = to_device(samples, targets.device)
         places = torch.searchsorted(samples, targets).clamp(max=len(samples) - 1)
         places = torch.where(samples[places] == targets, places, -1)
         # one look-up of all rows, so that backward adds up one gradient of the size of the softmax

@@ -1,0 +1,228 @@
+"""On a CUDA GPU: equal to the reference, without waiting, within bounds. Skipped where there is none."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences
+from elmo_tagger.bilm.cuda import stack as cuda_stack
+from elmo_tagger.bilm.cuda.steps import READABLE, best_steps
+from elmo_tagger.bilm.paths import is_recorded, reference_only
+from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+DEVICE = torch.device("cuda")
+SENTENCES = [WORDS[:5], WORDS[3:], ["Nell"], [], ["a", "b", "a", "b"] * 3]
+# Largest difference from float32 on a CPU, of values around 0.3 in products of some 30 terms.
+NEAR = {"float32": TOLERANCE, "tf32": 0.02, "float16": 0.01, "bfloat16": 0.05}
+
+
+def ids_of(sentences, max_characters=12):
+    return torch.from_numpy(encode_sentences(sentences, max_characters=max_characters)).to(DEVICE)
+
+
+def wide(**arguments):
+    return random_bilm(raw_options(dim=40, projection_dim=16), scale=0.2, **arguments)
+
+
+def largest(got, expected):
+    return max(float((got.layers[each].cpu() - values.cpu()).abs().max()) for each, values in expected.layers.items())
+
+
+@contextmanager
+def no_waiting():
+    """Within, waiting for the GPU is an error."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize("precision", list(NEAR))
+def test_it_is_the_reference(precision, stateful):
+    """Twice over, so that every shape is both done and replayed."""
+    reference = wide(stateful=stateful)
+    recorded = wide(stateful=stateful, precision=precision).to(DEVICE)
+    for sentences in (SENTENCES, SENTENCES[::-1], SENTENCES, [["one"]]):
+        with reference_only():
+            expected = reference(ids_of(sentences).cpu())
+        ids = ids_of(sentences)
+        assert is_recorded(recorded, ids)
+        got = recorded(ids)
+        assert all(layer.dtype == torch.float32 and layer.is_cuda for layer in got.layers.values())
+        assert torch.equal(got.mask.cpu(), expected.mask)
+        assert largest(got, expected) <= NEAR[precision]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("bound", [None, 7])
+def test_other_shapes(layers, skip, bound):
+    raw = raw_options(n_layers=layers, use_skip_connections=skip, cell_clip=0.5, proj_clip=None)
+    reference, recorded = (random_bilm(raw, scale=0.3, max_tokens_per_pass=bound) for _ in range(2))
+    recorded.to(DEVICE)
+    for wanted in (None, [0], [1]):
+        with reference_only():
+            expected = reference(ids_of(SENTENCES).cpu(), layers=wanted)
+        assert largest(recorded(ids_of(SENTENCES), layers=wanted), expected) <= TOLERANCE
+
+
+def test_a_large_batch_of_a_large_model():
+    """Tensor cores, Triton's blocks and cuBLAS's tiles are all in use; and batch mates do not matter."""
+    raw = raw_options(dim=1024, projection_dim=128, filters=[[1, 32], [2, 32], [3, 64]])
+    bilm = Bilm(Options.from_dict(raw)).requires_grad_(False).to(DEVICE)
+    sentences = [[f"word{i * j % 97}" for i in range(1 + j % 40)] for j in range(300)]
+    with reference_only():
+        expected = bilm(ids_of(sentences))
+    got = bilm(ids_of(sentences))
+    assert largest(got, expected) <= TOLERANCE
+    for row in (0, 39, 299):
+        alone = bilm(ids_of([sentences[row]]))
+        for layer, values in alone.layers.items():
+            own = got.layers[layer][row, : len(sentences[row])]
+            torch.testing.assert_close(own, values[0], rtol=0, atol=TOLERANCE)
+    again = bilm(ids_of(sentences))
+    assert all(torch.equal(again.layers[layer], values) for layer, values in got.layers.items())
+
+
+def test_triton_works_here():
+    pytest.importorskip("triton")
+    assert best_steps(torch.device("cuda", 0)) is not READABLE
+
+
+def test_without_triton(monkeypatch):
+    monkeypatch.setattr(cuda_stack, "best_steps", lambda device: READABLE)
+    reference, recorded = wide(), wide().to(DEVICE)
+    for _ in range(2):
+        with reference_only():
+            expected = reference(ids_of(SENTENCES).cpu())
+        assert largest(recorded(ids_of(SENTENCES)), expected) <= TOLERANCE
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_the_lstm_does_not_wait(stateful):
+    bilm = wide(stateful=stateful).to(DEVICE)
+    vectors = torch.randn(9, 16, device=DEVICE)
+    words = torch.randint(0, 9, (5, 20)).to(DEVICE)
+    lengths = [20] * 5
+    for _ in range(2):  # recording waits, and uploads
+        bilm.lstm(vectors, words, depths=[1, 2], lengths=lengths)
+    with no_waiting():
+        bilm.lstm(vectors, words, depths=[1, 2], lengths=lengths)
+
+
+def test_a_batch_waits_once(monkeypatch):
+    """For the one answer of `survey`."""
+    bilm, mix = wide().to(DEVICE), ScalarMix(3).to(DEVICE)
+    ids = ids_of(SENTENCES)
+    mix(list(bilm(ids).layers.values()))
+    asked = []
+    tolist = torch.Tensor.tolist
+
+    def counted(tensor):
+        asked.append(tensor.shape)
+        torch.cuda.set_sync_debug_mode("default")
+        answer = tolist(tensor)
+        torch.cuda.set_sync_debug_mode("error")
+        return answer
+
+    monkeypatch.setattr(torch.Tensor, "tolist", counted)
+    with no_waiting():
+        mix(list(bilm(ids).layers.values()))
+    assert len(asked) == 1
+
+
+def test_training_waits_for_no_step():
+    """Forward and backward of the layers, once the words are packed."""
+    layer = wide().lstm.layers[0].requires_grad_(True).to(DEVICE)
+    sizes = [4, 4, 3, 1]
+    inputs = torch.randn(2, sum(sizes), 16, device=DEVICE)
+    state = torch.zeros(2, 4, 16, device=DEVICE), torch.zeros(2, 4, 40, device=DEVICE)
+    layer(inputs, sizes, state)[0].sum().backward()
+    with no_waiting():
+        layer(inputs, sizes, state)[0].sum().backward()
+
+
+def test_gradients_are_the_references():
+    found = []
+    for path in (False, True):
+        bilm = wide().requires_grad_(True).to(DEVICE)
+        if path:
+            with reference_only():
+                output = bilm(ids_of(SENTENCES))
+        else:
+            output = bilm(ids_of(SENTENCES))
+        sum(layer.square().sum() for layer in output.layers.values()).backward()
+        found.append([parameter.grad for parameter in bilm.parameters()])
+    for got, expected in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_recordings_are_bounded(monkeypatch):
+    monkeypatch.setattr(cuda_stack, "RECORDINGS", 3)
+    reference, recorded = wide(), wide().to(DEVICE)
+    for round_ in range(2):
+        for count in (1, 3, 9, 17):
+            sentences = [["word"] * (1 + row) for row in range(count)]
+            with reference_only():
+                expected = reference(ids_of(sentences).cpu())
+            assert largest(recorded(ids_of(sentences)), expected) <= TOLERANCE, (round_, count)
+            assert len(recorded.lstm._recorded.current.replays) <= 3
+
+
+def test_memory_is_bounded():
+    """By `max_tokens_per_pass`, besides ids and results: five times the text takes little more than its results."""
+    raw = raw_options(dim=512, projection_dim=64, filters=[[1, 32], [2, 32], [3, 64]])
+    bilm = Bilm(Options.from_dict(raw), max_tokens_per_pass=256).requires_grad_(False).to(DEVICE)
+
+    def peak(count):
+        ids = ids_of([[f"w{row}{column}" for column in range(40)] for row in range(count)])
+        bilm(ids)
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        output = bilm(ids)
+        torch.cuda.synchronize()
+        results = sum(layer.numel() * 4 for layer in output.layers.values())
+        return torch.cuda.max_memory_allocated() - before - results, results
+
+    small, _ = peak(50)
+    large, results = peak(250)
+    assert large - small < 2 * results
+
+
+def test_threads_with_streams_of_their_own():
+    reference, recorded = wide(), wide().to(DEVICE)
+    batches = [SENTENCES, SENTENCES[::-1], [["a"]], [WORDS] * 4]
+    with reference_only():
+        expected = [reference(ids_of(sentences).cpu()) for sentences in batches]
+    wrong = []
+
+    def run(number):
+        with torch.cuda.stream(torch.cuda.Stream()), torch.no_grad():
+            for _ in range(10):
+                got = recorded(ids_of(batches[number]))
+                torch.cuda.current_stream().synchronize()
+                if largest(got, expected[number]) > TOLERANCE:
+                    wrong.append(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_moved_and_moved_back():
+    bilm, ids = wide(), ids_of(SENTENCES)
+    expected = bilm(ids.cpu())
+    for device in ("cuda", "cpu", "cuda"):
+        assert largest(bilm.to(device)(ids.to(device)), expected) <= TOLERANCE
