@@ -47,6 +47,7 @@ def best_paths(chain: Chain) -> tuple[Tensor, Tensor]:
     return path.index_select(1, back), score.index_select(0, back)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # on padding, and where the caller sees it
 def running_scores(chain: Chain) -> Tensor:
     """Score of the best sequence up to each token and tag, (T, B, K), up to a constant for each token.
 
@@ -181,7 +182,6 @@ def _best_paths_on_host(chain: Chain) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(path), score if chain.full else score.masked_fill(chain.lengths == 0, 0.0)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _running_scores_on_host(chain: Chain) -> tuple[Array, Array]:
     """As `_running_scores`, the fastest way."""
     _, size, tags = chain.emissions.shape
@@ -221,7 +221,7 @@ def _walk_on_host(scores: Array, transitions: Array, final: Array, last: Array |
     is_last = None if last is None else np.arange(steps)[:, None] >= last
     for step in range(steps - 2, -1, -1):
         # "clip" changes no id; it spares NumPy a copy of the output.
-        np.take(incoming, path[step + 1], 0, out=back, mode="clip")
+        incoming.take(path[step + 1], 0, out=back, mode="clip")
         np.add(back, scores[step], out=back)
         back.argmax(1, out=path[step])
         if is_last is not None:
