@@ -1,5 +1,6 @@
 """`conll_columns`: instances from column files, and from the words of a raw text."""
 
+from collections import UserDict
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from allennlp.common.file_utils import cached_path
@@ -15,6 +16,13 @@ from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
 from elmo_tagger.text.sentence import Sentence
 
 
+class SentenceMetadata(UserDict):  # type: ignore[type-arg]
+    """A sentence's metadata: reads like the dict it is made of.
+
+    Not a `dict`, because AllenNLP looks for tensors in those, word by word, before every step.
+    """
+
+
 @DatasetReader.register("conll_columns")
 class ConllColumnsReader(DatasetReader):
     """Reads any column file with one token a line and sentences separated by blank lines.
@@ -22,8 +30,8 @@ class ConllColumnsReader(DatasetReader):
     Its sentences are shuffled anew every epoch unless the data loader says otherwise (`"shuffle": false` or a batch
     sampler; AllenNLP's own readers are not, see `compat.shuffling`).
 
-    Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a dict with `words`, `document`
-    (index of the document in its file), `path` and `line` (of the first token).
+    Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a mapping with `words`,
+    `document` (index of the document in its file), `path` and `line` (of the first token).
 
     Args:
         token_indexers: As everywhere in AllenNLP; by default a single id for each token.
@@ -107,7 +115,7 @@ class ConllColumnsReader(DatasetReader):
         text = TextField([Token(word) for word in words])
         fields: Dict[str, Field] = {
             "tokens": text,
-            "metadata": MetadataField({"words": words, **(metadata or {})}),
+            "metadata": MetadataField(SentenceMetadata({"words": words, **(metadata or {})})),
         }
         if tags is not None:
             fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)

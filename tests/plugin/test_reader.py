@@ -1,9 +1,11 @@
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
+from allennlp.nn import util
 
 from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.tagging.schemes import TagSchemeError
@@ -57,6 +59,14 @@ def test_metadata_tells_words_document_and_line(tmp_path: Path) -> None:
         "line": 3,
     }
     assert (second["metadata"]["document"], second["metadata"]["line"]) == (1, 10)
+
+
+def test_no_tensors_are_looked_for_among_the_words() -> None:
+    metadata = reader().text_to_instance(["Emma", "saw", "Oslo"])["metadata"].metadata
+    with mock.patch.object(util, "move_to_device", wraps=util.move_to_device) as walk:
+        moved = util.move_to_device({"metadata": [metadata]}, -1)
+    assert walk.call_count == 3  # the batch, the list, the metadata as a whole
+    assert moved["metadata"][0]["words"] == ["Emma", "saw", "Oslo"]
 
 
 def test_columns_can_be_chosen_and_tags_left_out(tmp_path: Path) -> None:
