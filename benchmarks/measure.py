@@ -17,8 +17,11 @@ from elmo_tagger.bilm.matrix import Matrix, available_layouts
 def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
     """Time of one call, the device's queue emptied before and after.
 
-    With one thread on a CPU it is processor time, which other work on the machine does not add to.
+    With one thread on a CPU it is processor time, which other work on the machine does not add to. On a GPU it is the
+    second call of two: the first one may compile kernels and record graphs for shapes that are new.
     """
+    if device == "cuda":
+        run()
     clock = time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     _wait(device)
     begin = clock()
@@ -73,8 +76,9 @@ def median(times: list[dict[str, float]], name: str) -> float:
     return statistics.median(each[name] for each in times)
 
 
-def peak_flops(dtype: torch.dtype, *, device: str = "cpu", size: int = 2048) -> float:
+def peak_flops(dtype: torch.dtype, *, device: str = "cpu") -> float:
     """Operations a second of a large square product, in the fastest layout."""
+    size = 8192 if device == "cuda" else 2048  # large enough that its launch takes no time
     rows = torch.randn(size, size, dtype=dtype, device=device)
     products: list[Callable[[], Any]] = [lambda: rows @ rows]
     if device == "cpu":

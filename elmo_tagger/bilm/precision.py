@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 PRECISIONS = ("float32", "bfloat16", "float16", "tf32")
-"""Of the factors of products. `tf32`: float32 that a CUDA GPU rounds to 10 bits of mantissa; elsewhere plain float32."""
+"""Of the factors of products. `tf32`: float32 that CUDA rounds to 10 bits of mantissa; elsewhere plain float32."""
 TRAINING_PRECISIONS = PRECISIONS[:2]
 
 _NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}

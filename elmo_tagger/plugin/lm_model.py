@@ -69,6 +69,8 @@ class ElmoBilm(Model):
             self.language_model.bilm.load_weights(cached_path(weight_file))
         self._loss_scale = loss_scale
         self._perplexity = Perplexity()
+        # sums of losses and words of batches that no metric was asked for yet: reading the sums waits for the device
+        self._unread: List[Tuple[torch.Tensor, int]] = []
         self._words_in_training = 0
         self._start: Optional[float] = None
 
@@ -95,13 +97,16 @@ class ElmoBilm(Model):
             self._start = time.monotonic()
         batch = LmBatch(character_ids, rows, targets, sizes, carried)
         total, sums = self.language_model(batch)
-        self._perplexity.add(*sums.tolist(), batch.words)
+        self._unread.append((sums, batch.words))
         self._words_in_training += batch.words if self.training else 0
         loss = total / max(2 * batch.words, 1)
         return {"loss": loss * self._loss_scale if self.training else loss}
 
     def get_metrics(self, reset: bool = False) -> Dict[str, float]:
         """Perplexities and, while training, speed; of all processes when `reset`, which every one must then call."""
+        for sums, count in self._unread:
+            self._perplexity.add(*sums.tolist(), count)
+        self._unread = []
         perplexity, words = self._perplexity, self._words_in_training
         if reset and is_distributed():
             perplexity, words = _summed(perplexity, words)

@@ -39,18 +39,18 @@ def test_chunks_hold_every_word_once(lengths, bound):
 
 def test_chunks_get_narrower():
     lengths = [10, 9, 9, 2, 2, 1, 1, 1, 1]
-    assert [(each.first, each.steps, each.rows) for each in chunks(lengths)] == [(0, 8, 16), (8, 2, 4)]
+    assert [(each.first, each.steps, each.rows) for each in chunks(lengths)] == [(0, 8, 32), (8, 2, 8)]
 
 
 @pytest.mark.parametrize(
-    ("bound", "rows"), [(None, 512), (10**9, 512), (512, 512), (511, 448), (65, 64), (7, 4), (1, 1)]
+    ("bound", "rows"), [(None, 512), (10**9, 512), (512, 512), (511, 448), (65, 64), (8, 8), (7, 1), (1, 1)]
 )
 def test_rows_within_a_bound(bound, rows):
     assert most_rows(bound) == rows
 
 
 def test_buckets():
-    assert [bucket(rows) for rows in (1, 3, 32, 33, 65, 500)] == [1, 4, 32, 64, 128, 512]
+    assert [bucket(rows) for rows in (1, 3, 32, 33, 65, 500)] == [1, 8, 32, 64, 128, 512]
 
 
 grids = st.integers(1, 9).flatmap(

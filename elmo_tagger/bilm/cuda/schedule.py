@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BUCKETS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, *range(64, 513, 64))
+BUCKETS: tuple[int, ...] = (1, 8, 32, *range(64, 513, 64))
 """Rows of a chunk: below 64 a step costs the reading of its weights whatever they are; above, tiles of 64 are usual."""
 STEPS: tuple[int, ...] = (8, 4, 2, 1)
 """Steps of a chunk: few enough that its rows shrink with the batch, many enough that its launch is done in time."""
