@@ -2,7 +2,8 @@
 
 What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
 weights. Here the gates' gradients of all steps lie side by side, so that a weight's gradient is one product over all
-words; and no more is kept than gates, cells and outputs.
+words; and no more is kept than gates, cells and outputs. Under autocast, gates, outputs and the factors of products
+have its type; states keep theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elmo_tagger.bilm.matrix import Matrix
 from elmo_tagger.bilm.transfer import to_device
+
+# Laying out a weight takes as long as about ten steps gain by it (512 x 16384, two to thirty rows).
+_STEPS_WORTH_A_LAYOUT = 12
 
 
 class LstmSteps(torch.autograd.Function):
@@ -48,62 +53,111 @@ class LstmSteps(torch.autograd.Function):
         Returns:
             Outputs (2, N, P), and the last output (2, R, P) and cell (2, R, H) of each sentence.
         """
-        width = projection.shape[2]
-        gates = torch.baddbmm(bias, inputs, weight[:, :width])
-        cells = gates.new_empty(2, inputs.shape[1], projection.shape[1])
-        outputs = torch.empty_like(inputs)
-        last_output, last_cell = output.clone(), cell.clone()
-        for words in _steps(sizes):
-            size = words.stop - words.start
-            own = gates[:, words].baddbmm_(last_output[:, :size], weight[:, width:])
-            enter, candidate, forget, leave = own.chunk(4, dim=-1)
-            enter.sigmoid_()
-            candidate.tanh_()
-            forget.sigmoid_()
-            leave.sigmoid_()
-            cells[:, words] = _clip_(last_cell[:, :size].mul_(forget).addcmul_(enter, candidate), clips[0])
-            outputs[:, words] = _clip_(torch.bmm(cells[:, words].tanh().mul_(leave), projection), clips[1])
-            last_output[:, :size] = outputs[:, words]
+        device = inputs.device.type
+        narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+        with torch.autocast(device, enabled=False):
+            outputs, last_output, last_cell, gates, cells = _forward(
+                inputs, weight.to(narrow), bias.to(narrow), projection.to(narrow), output, cell, sizes, clips
+            )
         ctx.save_for_backward(inputs, weight, projection, output, cell, gates, cells, outputs)
         ctx.sizes, ctx.clips = sizes, clips
-        return outputs, last_output, last_cell
+        return outputs, last_output.to(output.dtype), last_cell
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments."""
         inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
-        width = projection.shape[2]
+        narrow, width = gates.dtype, projection.shape[2]
+        rounded_weight, rounded_projection = weight.to(narrow), projection.to(narrow)
         before = to_device(_words_before(ctx.sizes), inputs.device)
-        previous_outputs = torch.cat([output[:, : ctx.sizes[0]], outputs], dim=1)[:, before]
+        previous_outputs = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
-        of_gates, of_cells = _slopes(gates, cells.tanh(), previous_cells)
+        tanh_cells = cells.tanh()
+        of_gates, of_cells = _slopes(gates, tanh_cells, previous_cells)
         of_projected = of_outputs.clone()
-        later_output, later_cell = of_last_output.clone(), of_last_cell.clone()
+        later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
+        to_output = _Products(rounded_weight[:, width:].transpose(1, 2), steps=len(ctx.sizes))
+        to_hidden = _Products(rounded_projection.transpose(1, 2), steps=len(ctx.sizes))
         for words in reversed(list(_steps(ctx.sizes))):
             size = words.stop - words.start
             own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
-            of_hidden = torch.bmm(own, projection.transpose(1, 2))
-            of_cell = later_cell[:, :size].addcmul_(of_hidden, of_cells[:, words])
+            of_hidden = to_hidden(own)
+            of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, words])
             _unclipped_(of_cell, cells[:, words], ctx.clips[0])
             enter, candidate, forget, leave = of_gates[:, words].chunk(4, dim=-1)
             for slope in (enter, candidate, forget):
                 slope.mul_(of_cell)
             leave.mul_(of_hidden)
             of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
-            later_output[:, :size] = torch.bmm(of_gates[:, words], weight[:, width:].transpose(1, 2))
-        hidden = gates.chunk(4, dim=-1)[3] * cells.tanh()
-        both = torch.cat([inputs, previous_outputs], dim=-1)
+            later_output[:, :size] = to_output(of_gates[:, words])
+        hidden = (gates.chunk(4, dim=-1)[3] * tanh_cells).to(narrow)
+        both = torch.cat([inputs.to(narrow), previous_outputs], dim=-1)
+        of_inputs = None
+        if ctx.needs_input_grad[0]:
+            of_inputs = torch.bmm(of_gates, rounded_weight[:, :width].transpose(1, 2)).to(inputs.dtype)
         return (
-            torch.bmm(of_gates, weight[:, :width].transpose(1, 2)) if ctx.needs_input_grad[0] else None,
-            torch.bmm(both.transpose(1, 2), of_gates),
-            of_gates.sum(dim=1, keepdim=True),
-            torch.bmm(hidden.transpose(1, 2), of_projected),
-            later_output,
+            of_inputs,
+            torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
+            of_gates.sum(dim=1, keepdim=True, dtype=weight.dtype),
+            torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
+            later_output.to(output.dtype),
             later_cell,
             None,
             None,
         )
+
+
+def _forward(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    projection: Tensor,
+    output: Tensor,
+    cell: Tensor,
+    sizes: list[int],
+    clips: tuple[float | None, float | None],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What `LstmSteps.forward` returns, and gates (2, N, 4H), after their activation, and cells (2, N, H)."""
+    narrow, width = weight.dtype, projection.shape[2]
+    gates = torch.baddbmm(bias, inputs.to(narrow), weight[:, :width])
+    cells = cell.new_empty(2, inputs.shape[1], projection.shape[1])
+    outputs = gates.new_empty(inputs.shape)
+    last_output, last_cell = output.to(narrow, copy=True), cell.clone()
+    for words in _steps(sizes):
+        size = words.stop - words.start
+        own = gates[:, words].baddbmm_(last_output[:, :size], weight[:, width:])
+        enter, candidate, forget, leave = own.chunk(4, dim=-1)
+        enter.sigmoid_()
+        _tanh_(candidate)
+        forget.sigmoid_()
+        leave.sigmoid_()
+        added = last_cell[:, :size].mul_(forget).addcmul_(enter.to(cell.dtype), candidate.to(cell.dtype))
+        cells[:, words] = _clip_(added, clips[0])
+        hidden = cells[:, words].tanh().mul_(leave).to(narrow)
+        outputs[:, words] = _clip_(torch.bmm(hidden, projection), clips[1])
+        last_output[:, :size] = outputs[:, words]
+    return outputs, last_output, last_cell, gates, cells
+
+
+class _Products:
+    """`rows @ weight` of both directions, for a number of steps.
+
+    Args:
+        weight: (2, M, N).
+        steps: How often it is multiplied with.
+    """
+
+    def __init__(self, weight: Tensor, *, steps: int) -> None:
+        laid_out = weight.device.type == "cpu" and steps >= _STEPS_WORTH_A_LAYOUT
+        self._weight = weight
+        self._matrices = [Matrix(each) for each in weight] if laid_out else []
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(2, R, M) to (2, R, N)."""
+        if not self._matrices:
+            return torch.bmm(rows, self._weight)
+        return torch.stack([matrix(each) for matrix, each in zip(self._matrices, rows, strict=True)])
 
 
 def _steps(sizes: list[int]) -> Iterator[slice]:
@@ -144,6 +198,13 @@ def _sigmoid_slope(values: Tensor) -> Tensor:
 
 def _tanh_slope(values: Tensor) -> Tensor:
     return values.square().neg_().add_(1.0)
+
+
+def _tanh_(values: Tensor) -> Tensor:
+    """In place; on a CPU by the sigmoid, which PyTorch computes several times faster there."""
+    if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.float64):  # others would lose digits
+        return values.tanh_()
+    return values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
 
 
 def _clip_(values: Tensor, bound: float | None) -> Tensor:

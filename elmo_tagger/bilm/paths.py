@@ -50,7 +50,5 @@ def records_gradients(module: nn.Module, inputs: Tensor) -> bool:
 
 
 def has_own_backward(module: nn.Module, inputs: Tensor) -> bool:
-    """Whether the LSTM may take its own backward, which wants one type for all, unlike autocast."""
-    if _REFERENCE_ONLY.get() or torch.is_autocast_enabled(inputs.device.type):
-        return False
-    return records_gradients(module, inputs)
+    """Whether the LSTM may take its own backward."""
+    return not _REFERENCE_ONLY.get() and records_gradients(module, inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -139,8 +140,10 @@ class Tape:
 
         return play
 
-    def take_turn(self):
+    @contextmanager
+    def turn(self):
         self.log.append("turn")
+        yield
 
 
 def test_work_is_done_once_then_played_and_the_oldest_makes_room():
@@ -163,9 +166,11 @@ def test_one_thread_plays_at_a_time():
             time.sleep(0.02)
             inside.append("out")
 
+    tape = replays._recorder
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert inside == ["in", "out"] * 3
+    assert tape.log == ["turn"] * 3

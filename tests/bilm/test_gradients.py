@@ -143,3 +143,30 @@ def _graph(tensor):
             seen.add(node)
             waiting += [function for function, _ in node.next_functions]
     return seen
+
+
+@pytest.mark.parametrize("clips", [{}, {"cell_clip": None, "proj_clip": None}], ids=["clipped", "free"])
+def test_own_backward_under_autocast(clips):
+    """As near to float32 as the reference is under autocast, in the types that autocast gives."""
+    layer = random_layer(torch.float32, dim=24, projection_dim=12, **clips)
+    sizes = [5, 5, 3, 1]
+    found = []
+    for run, rounds in ((layer.reference, False), (layer.reference, True), (layer, True)):
+        layer.zero_grad()
+        torch.manual_seed(1)
+        inputs = torch.randn(2, sum(sizes), 12).requires_grad_()
+        state = (torch.randn(2, 6, 12) / 3).requires_grad_(), (torch.randn(2, 6, 24) / 3).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+            outputs, (output, cell) = run(inputs, sizes, state)
+        (outputs.float().square().sum() + output.float().sum() + cell.sum()).backward()
+        results = [
+            outputs.detach(),
+            output.detach().float(),
+            cell.detach(),
+            *(each.grad for each in (inputs, *state, *layer.parameters())),
+        ]
+        found.append(results)
+    for exact, reference, own in zip(*found, strict=True):
+        assert own.dtype == reference.dtype
+        away = [float((each - exact).abs().mean() / exact.abs().mean()) for each in (reference, own)]
+        assert 0 < away[1] < max(1.5 * away[0], 0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 import torch
@@ -19,8 +19,8 @@ class Recorder(Protocol):
     def record(self, work: Work) -> Work:
         """Something that does the same, faster."""
 
-    def take_turn(self) -> None:
-        """What is played next comes after what was played before, also where that was in another thread."""
+    def turn(self) -> AbstractContextManager[None]:
+        """Within, what is played comes after what was played before, also where that was in another thread."""
 
 
 class Replays:
@@ -46,8 +46,8 @@ class Replays:
     def alone(self) -> Iterator[None]:
         """Within, no other thread plays."""
         with self._lock:
-            self._recorder.take_turn()
-            yield
+            with self._recorder.turn():
+                yield
 
     def play(self, key: Hashable, work: Work) -> None:
         """Do some work: as it is the first time, which also compiles what needs compiling, then as it was recorded."""
@@ -70,8 +70,9 @@ class Unrecorded:
         """The work."""
         return work
 
-    def take_turn(self) -> None:
+    def turn(self) -> AbstractContextManager[None]:
         """Nothing: work is done at once."""
+        return nullcontext()
 
 
 class CudaGraphs:
@@ -91,16 +92,16 @@ class CudaGraphs:
         """A graph of the work, which is not done."""
         graph = torch.cuda.CUDAGraph()
         # only this thread is watched: another one may well allocate meanwhile
-        with (
-            torch.cuda.device(self._device),
-            torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"),
-        ):
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"):
             work()
         return graph.replay
 
-    def take_turn(self) -> None:
-        """Threads may have streams of their own."""
-        current = torch.cuda.current_stream(self._device)
-        if self._last is not None and self._last != current:
-            current.wait_stream(self._last)
-        self._last = current
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Threads may have streams of their own; and the model need not be on the current device."""
+        with torch.cuda.device(self._device):
+            current = torch.cuda.current_stream()
+            if self._last is not None and self._last != current:
+                current.wait_stream(self._last)
+            self._last = current
+            yield
