@@ -3,7 +3,7 @@
 What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
 weights. Here the gates' gradients of all steps lie side by side, so that a weight's gradient is one product over all
 words; and no more is kept than gates, cells and outputs. Under autocast, gates, outputs and the factors of products
-have its type; states keep theirs.
+have its type; states keep theirs. On a CPU the weights of the steps' own products are laid out anew in each call.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LstmSteps(torch.autograd.Function):
         before = to_device(_words_before(ctx.sizes), inputs.device)
         previous_outputs = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
-        tanh_cells = cells.tanh()
+        tanh_cells = _tanh_(cells.clone())
         of_gates, of_cells = _slopes(gates, tanh_cells, previous_cells)
         of_projected = of_outputs.clone()
         later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
@@ -124,9 +124,11 @@ def _forward(
     cells = cell.new_empty(2, inputs.shape[1], projection.shape[1])
     outputs = gates.new_empty(inputs.shape)
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
+    from_output = _Products(weight[:, width:], steps=len(sizes))
+    project = _Products(projection, steps=len(sizes))
     for words in _steps(sizes):
         size = words.stop - words.start
-        own = gates[:, words].baddbmm_(last_output[:, :size], weight[:, width:])
+        own = gates[:, words].add_(from_output(last_output[:, :size]))
         enter, candidate, forget, leave = own.chunk(4, dim=-1)
         enter.sigmoid_()
         _tanh_(candidate)
@@ -134,8 +136,8 @@ def _forward(
         leave.sigmoid_()
         added = last_cell[:, :size].mul_(forget).addcmul_(enter.to(cell.dtype), candidate.to(cell.dtype))
         cells[:, words] = _clip_(added, clips[0])
-        hidden = cells[:, words].tanh().mul_(leave).to(narrow)
-        outputs[:, words] = _clip_(torch.bmm(hidden, projection), clips[1])
+        hidden = _tanh_(cells[:, words].clone()).mul_(leave).to(narrow)
+        outputs[:, words] = _clip_(project(hidden), clips[1])
         last_output[:, :size] = outputs[:, words]
     return outputs, last_output, last_cell, gates, cells
 
