@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.cuda.gradient import FusedSteps
+from elmo_tagger.bilm.cuda.steps import has_triton
 from elmo_tagger.bilm.lstm_gradient import LstmSteps
 from elmo_tagger.bilm.options import LstmOptions
 from elmo_tagger.bilm.paths import has_own_backward
@@ -56,7 +58,8 @@ class ProjectedLstm(nn.Module):
         """
         if has_own_backward(self, inputs):
             clips = self.options.cell_clip, self.options.proj_clip
-            outputs, output, cell = LstmSteps.apply(  # type: ignore[no-untyped-call]
+            steps = FusedSteps if has_triton(inputs.device) else LstmSteps
+            outputs, output, cell = steps.apply(  # type: ignore[no-untyped-call]
                 inputs, self.W_0, self.gate_bias(), self.W_P_0, *state, sizes, clips
             )
             return outputs, (output, cell)

@@ -70,7 +70,7 @@ class LstmSteps(torch.autograd.Function):
         inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
         narrow, width = gates.dtype, projection.shape[2]
         rounded_weight, rounded_projection = weight.to(narrow), projection.to(narrow)
-        before = to_device(_words_before(ctx.sizes), inputs.device)
+        before = to_device(words_before(ctx.sizes), inputs.device)
         previous_outputs = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
         tanh_cells = _tanh_(cells.clone())
@@ -79,7 +79,7 @@ class LstmSteps(torch.autograd.Function):
         later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
         to_output = _Products(rounded_weight[:, width:].transpose(1, 2), steps=len(ctx.sizes))
         to_hidden = _Products(rounded_projection.transpose(1, 2), steps=len(ctx.sizes))
-        for words in reversed(list(_steps(ctx.sizes))):
+        for words in reversed(list(step_slices(ctx.sizes))):
             size = words.stop - words.start
             own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
             of_hidden = to_hidden(own)
@@ -126,7 +126,7 @@ def _forward(
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
     from_output = _Products(weight[:, width:], steps=len(sizes))
     project = _Products(projection, steps=len(sizes))
-    for words in _steps(sizes):
+    for words in step_slices(sizes):
         size = words.stop - words.start
         own = gates[:, words].add_(from_output(last_output[:, :size]))
         enter, candidate, forget, leave = own.chunk(4, dim=-1)
@@ -162,7 +162,7 @@ class _Products:
         return torch.stack([matrix(each) for matrix, each in zip(self._matrices, rows, strict=True)])
 
 
-def _steps(sizes: list[int]) -> Iterator[slice]:
+def step_slices(sizes: list[int]) -> Iterator[slice]:
     """The words of each step."""
     start = 0
     for size in sizes:
@@ -170,7 +170,7 @@ def _steps(sizes: list[int]) -> Iterator[slice]:
         start += size
 
 
-def _words_before(sizes: list[int]) -> Tensor:
+def words_before(sizes: list[int]) -> Tensor:
     """For each word the place (N,) int64 of the one before it, where the states before the first step lead the list."""
     starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)]).cumsum(0)
     counts = torch.tensor(sizes)

@@ -10,7 +10,7 @@ import torch
 
 from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences
 from elmo_tagger.bilm.cuda import stack as cuda_stack
-from elmo_tagger.bilm.cuda.steps import READABLE, best_steps
+from elmo_tagger.bilm.cuda.steps import READABLE, READABLE_TRAINING, best_steps, training_steps
 from elmo_tagger.bilm.paths import is_recorded, reference_only
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
@@ -94,11 +94,14 @@ def test_a_large_batch_of_a_large_model():
 
 def test_triton_works_here():
     pytest.importorskip("triton")
-    assert best_steps(torch.device("cuda", 0)) is not READABLE
+    device = torch.device("cuda", 0)
+    assert best_steps(device, torch.float32) is not READABLE
+    assert best_steps(device, torch.float64) is READABLE
+    assert training_steps(device, torch.float32) is not READABLE_TRAINING
 
 
 def test_without_triton(monkeypatch):
-    monkeypatch.setattr(cuda_stack, "best_steps", lambda device: READABLE)
+    monkeypatch.setattr(cuda_stack, "best_steps", lambda *_: READABLE)
     reference, recorded = wide(), wide().to(DEVICE)
     for _ in range(2):
         with reference_only():

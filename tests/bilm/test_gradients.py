@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from elmo_tagger.bilm import LstmOptions, encode_sentences
+from elmo_tagger.bilm import LstmOptions, encode_sentences, lstm
+from elmo_tagger.bilm.cuda.gradient import FusedSteps
 from elmo_tagger.bilm.lstm import ProjectedLstm
 from elmo_tagger.bilm.lstm_gradient import LstmSteps
 from elmo_tagger.bilm.paths import reference_only
@@ -80,14 +81,15 @@ def random_layer(dtype=torch.float64, **changes):
 
 @pytest.mark.parametrize("sizes", [[1], [3, 3, 2, 1, 1], [2, 2]], ids=str)
 @pytest.mark.parametrize("clips", [{}, {"cell_clip": None, "proj_clip": None}], ids=["clipped", "free"])
-def test_own_backward_gives_the_slopes(sizes, clips):
+@pytest.mark.parametrize("steps", [LstmSteps, FusedSteps])
+def test_own_backward_gives_the_slopes(steps, sizes, clips):
     """Of everything: inputs, weights, and the state before, of which one sentence takes no step."""
     layer = random_layer(**clips)
     shapes = [(2, sum(sizes), 3), (2, sizes[0] + 1, 3), (2, sizes[0] + 1, 4)]
     inputs, output, cell = (torch.randn(shape, dtype=torch.float64).requires_grad_() for shape in shapes)
     bounds = layer.options.cell_clip, layer.options.proj_clip
     arguments = (inputs, layer.W_0, layer.gate_bias().detach().requires_grad_(), layer.W_P_0, output, cell)
-    assert torch.autograd.gradcheck(lambda *tensors: LstmSteps.apply(*tensors, sizes, bounds), arguments)
+    assert torch.autograd.gradcheck(lambda *tensors: steps.apply(*tensors, sizes, bounds), arguments)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
@@ -146,8 +148,10 @@ def _graph(tensor):
 
 
 @pytest.mark.parametrize("clips", [{}, {"cell_clip": None, "proj_clip": None}], ids=["clipped", "free"])
-def test_own_backward_under_autocast(clips):
+@pytest.mark.parametrize("steps", [LstmSteps, FusedSteps])
+def test_own_backward_under_autocast(steps, clips, monkeypatch):
     """As near to float32 as the reference is under autocast, in the types that autocast gives."""
+    monkeypatch.setattr(lstm, "LstmSteps", steps)
     layer = random_layer(torch.float32, dim=24, projection_dim=12, **clips)
     sizes = [5, 5, 3, 1]
     found = []

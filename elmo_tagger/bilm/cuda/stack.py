@@ -68,7 +68,7 @@ class RecordedStack:
         self._dtype = dtype
         self._weights = [_Weights.of(layer, dtype) for layer in layers]
         self._buffers = _Buffers(layers, dtype=dtype, rows=rows)
-        self._steps: Steps = best_steps(device)
+        self._steps: Steps = best_steps(device, layers[0].W_0.dtype)
 
     @torch.no_grad()
     def run(

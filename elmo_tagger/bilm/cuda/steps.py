@@ -1,4 +1,4 @@
-"""Which implementation of a step's small operations a device takes."""
+"""Which implementation of a step's small operations a device takes: Triton's kernels, or their readable twins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.cuda import gates
+from elmo_tagger.bilm.cuda import gates, slopes
 
 logger = logging.getLogger(__name__)
 
@@ -24,28 +24,55 @@ class Steps:
     update_outputs: Callable[[Tensor, Tensor, Tensor, int, float | None], None]
 
 
+@dataclass(frozen=True)
+class TrainingSteps:
+    """`slopes`, or what computes the same."""
+
+    open_gates: Callable[[Tensor, Tensor, Tensor, Tensor, float | None], Tensor]
+    add_to_outputs: Callable[[Tensor, Tensor, Tensor, float | None], None]
+    close_gates: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, float | None], None]
+
+
 READABLE = Steps(gates.update_cells, gates.update_outputs)
+READABLE_TRAINING = TrainingSteps(slopes.open_gates, slopes.add_to_outputs, slopes.close_gates)
+
+
+def best_steps(device: torch.device, dtype: torch.dtype) -> Steps:
+    """For weights that stay as they are, of this type."""
+    if dtype == torch.float64 or not has_triton(device):  # the kernels clip in float32
+        return READABLE
+    from elmo_tagger.bilm.cuda import kernels
+
+    return Steps(kernels.update_cells, kernels.update_outputs)
+
+
+def training_steps(device: torch.device, dtype: torch.dtype) -> TrainingSteps:
+    """For training weights of this type."""
+    if dtype == torch.float64 or not has_triton(device):
+        return READABLE_TRAINING
+    from elmo_tagger.bilm.cuda import training_kernels as kernels
+
+    return TrainingSteps(kernels.open_gates, kernels.add_to_outputs, kernels.close_gates)
 
 
 @cache
-def best_steps(device: torch.device) -> Steps:
-    """Triton's kernels where they work: on CUDA, with Triton and the C compiler that it calls."""
-    if device.type != "cuda" or find_spec("triton") is None:
-        return READABLE
+def has_triton(device: torch.device) -> bool:
+    """Whether Triton's kernels work: on CUDA, with Triton and the C compiler that it calls."""
+    if device.type != "cuda" or torch.version.hip or find_spec("triton") is None:
+        return False
     try:
         with torch.cuda.device(device):
-            return _tried(device)
+            _try(device)
     except Exception as error:  # Triton has no common kind of error for what may be missing
         logger.warning("Triton does not work here, so the biLM's LSTM is slower: %s: %s", type(error).__name__, error)
-        return READABLE
+        return False
+    return True
 
 
-def _tried(device: torch.device) -> Steps:
+def _try(device: torch.device) -> None:
     from elmo_tagger.bilm.cuda import kernels
 
-    steps = Steps(kernels.update_cells, kernels.update_outputs)
     one = torch.zeros(2, 1, 4, device=device)
     left = torch.ones(1, dtype=torch.int32, device=device)
-    hidden = steps.update_cells(one, one[:, 0], one[:, :, :1].clone(), left, 0, None)
-    steps.update_outputs(hidden, hidden.clone(), left, 0, None)
-    return steps
+    hidden = kernels.update_cells(one, one[:, 0], one[:, :, :1].clone(), left, 0, None)
+    kernels.update_outputs(hidden, hidden.clone(), left, 0, None)
