@@ -130,6 +130,7 @@ def test_who_takes_the_path(monkeypatch):
     ids, bilm = ids_of(SENTENCES), random_bilm()
     assert is_recorded(bilm, ids)
     assert not is_recorded(random_bilm().requires_grad_(True), ids)
+    assert not is_recorded(bilm, ids.to("meta"))  # as MPS and others
     with torch.autocast("cpu", torch.bfloat16):
         assert not is_recorded(bilm, ids)
     monkeypatch.setattr(torch.version, "hip", "6.0")

@@ -12,6 +12,9 @@ import torch
 
 Work = Callable[[], None]
 
+# PyTorch allows one recording at a time in a process
+_RECORDING = threading.Lock()
+
 
 class Recorder(Protocol):
     """A way to record work."""
@@ -92,7 +95,8 @@ class CudaGraphs:
         """A graph of the work, which is not done."""
         graph = torch.cuda.CUDAGraph()
         # only this thread is watched: another one may well allocate meanwhile
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"):
+        recording = torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local")
+        with _RECORDING, recording:
             work()
         return graph.replay
 
