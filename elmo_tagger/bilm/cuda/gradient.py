@@ -34,7 +34,7 @@ class FusedSteps(torch.autograd.Function):
         """See `LstmSteps.forward`."""
         device = inputs.device.type
         narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-        with torch.cuda.device_of(inputs), torch.autocast(device, enabled=False):
+        with torch.cuda.device_of(inputs), torch.autocast(device, enabled=False):  # type: ignore[no-untyped-call]
             results = _forward(
                 inputs.to(narrow), weight.to(narrow), bias, projection.to(narrow), output, cell, sizes, clips
             )
