@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences
+from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences, encode_words
 from elmo_tagger.bilm.cuda import stack as cuda_stack
 from elmo_tagger.bilm.cuda.steps import READABLE, READABLE_TRAINING, best_steps, training_steps
 from elmo_tagger.bilm.paths import is_recorded, reference_only
+from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -166,6 +167,32 @@ def test_gradients_are_the_references():
         found.append([parameter.grad for parameter in bilm.parameters()])
     for got, expected in zip(*found, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
+def test_a_step_of_a_language_model(precision, tolerance):
+    """Loss and gradients as on a CPU in float32; the second batch goes on with the state of the first."""
+    torch.manual_seed(0)
+    ids = torch.from_numpy(encode_words([f"w{row}" for row in range(9)], max_characters=12))
+    rows, targets = torch.randint(0, 9, (2, 2, 20)), torch.randint(0, 30, (2, 2, 20))
+    found = []
+    for device, kind in (("cpu", "float32"), ("cuda", precision)):
+        torch.manual_seed(1)
+        raw = raw_options(dim=48, projection_dim=16)
+        model = BilmLanguageModel(Options.from_dict(raw), 30, dropout=0.0, precision=kind).to(device).train()
+        for number in range(2):
+            batch = LmBatch(
+                ids.to(device), rows[number].to(device), targets[number].to(device), sizes=[4] * 5, carried=True
+            )
+            model.zero_grad()
+            loss, sums = model(batch)
+            loss.backward()
+            assert float(sums.sum()) == pytest.approx(float(loss.detach()), rel=1e-4)
+        # rounding may change which window of characters is the largest, and so where a filter's gradient goes
+        learnt = [each.grad.cpu() for name, each in model.named_parameters() if "char_cnn" not in name]
+        found.append([loss.detach().cpu(), *learnt])
+    for expected, got in zip(*found, strict=True):
+        assert float((got - expected).norm() / expected.norm()) <= tolerance
 
 
 def test_recordings_are_bounded(monkeypatch):
