@@ -73,10 +73,11 @@ class ScalarMix(nn.Module):
         """
         if len(layers) != len(self.scalar_parameters):
             raise ValueError(f"expected {len(self.scalar_parameters)} layers to mix, received {len(layers)}")
-        mixed = torch.zeros_like(layers[0])
-        for weight, layer in zip(self.weights(), layers, strict=True):
-            mixed = mixed + weight * self._normed(layer, mask)
-        return self.gamma * mixed
+        first, *others = torch.split(self.gamma * self.weights(), 1)
+        mixed: Tensor = first * self._normed(layers[0], mask)
+        for weight, layer in zip(others, layers[1:], strict=True):
+            mixed = torch.addcmul(mixed, weight, self._normed(layer, mask))
+        return mixed
 
     def weights(self) -> Tensor:
         """The shares (L,) of the layers, which add up to 1."""
