@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -22,6 +21,14 @@ import measure
 import torch
 from corpus import write_columns
 from material import sentences
+from table import Table
+
+COLUMNS = {
+    "what": ("what", "<11"),
+    "ratio": ("ratio", ">6.1f"),
+    "tokens/s": ("tokens_per_second", ">9.0f"),
+    "allennlp": ("allennlp_tokens_per_second", ">9.0f"),
+}
 
 
 def loaders() -> dict[str, Callable[[Path, int, str], Any]]:
@@ -68,7 +75,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
     make = loaders()
-    report: dict[str, Any] = {"machine": measure.machine(args.device), "rows": []}
+    table = Table(COLUMNS, device=args.device)
     with tempfile.TemporaryDirectory() as directory:
         columns = Path(directory) / "eng.train"
         write_columns(columns, sentences(args.text)[0], args.sentences)
@@ -87,24 +94,18 @@ def main() -> None:
             gc.collect()
             return {name: lambda loader=loader: tokens_of(loader) for name, loader in kept.items()}
 
-        print(report["machine"])
-        print(f"{tokens} tokens          ratio  tokens/s  allennlp")
+        table.report["tokens"] = tokens
         for name, rounds in (("first pass", first), ("later epoch", later)):
             times = measure.take_turns(rounds, budget=0, device=args.device, least=args.rounds)
-            row = {
-                "what": name,
-                "ratio": measure.ratio(times, "ours", "allennlp"),
-                "tokens_per_second": tokens / measure.median(times, "ours"),
-                "allennlp_tokens_per_second": tokens / measure.median(times, "allennlp"),
-            }
-            report["rows"].append(row)
-            print(
-                f"{name:<20}{row['ratio']:>7.1f}x{row['tokens_per_second']:>10.0f}"
-                f"{row['allennlp_tokens_per_second']:>10.0f}",
-                flush=True,
+            table.add(
+                {
+                    "what": name,
+                    "ratio": measure.ratio(times, "ours", "allennlp"),
+                    "tokens_per_second": tokens / measure.median(times, "ours"),
+                    "allennlp_tokens_per_second": tokens / measure.median(times, "allennlp"),
+                }
             )
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+    table.save(args.json)
 
 
 if __name__ == "__main__":
