@@ -1,6 +1,7 @@
 """`conll_columns`: instances from column files, and from the words of a raw text."""
 
 from collections import UserDict
+from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from allennlp.common.file_utils import cached_path
@@ -10,10 +11,13 @@ from allennlp.data.instance import Instance
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
+from elmo_tagger.plugin.collection import garbage_collection_paused
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
 from elmo_tagger.text.sentence import Sentence
+
+_AT_ONCE = 1000  # sentences made into instances while no garbage is collected
 
 
 class SentenceMetadata(UserDict):  # type: ignore[type-arg]
@@ -80,17 +84,21 @@ class ConllColumnsReader(DatasetReader):
         self._label_namespace = label_namespace
 
     def _read(self, file_path: str) -> Iterator[Instance]:
-        sentences = list(read_columns(cached_path(file_path), **self._columns))
+        with garbage_collection_paused():
+            sentences = list(read_columns(cached_path(file_path), **self._columns))
         scheme = self._scheme_of(sentences)
-        for sentence in self.shard_iterable(sentences):
-            tags = sentence.tags
-            if tags is not None and scheme is not None:
-                tags = convert(sentence, scheme, self._coding_scheme or scheme, strict=self._strict)
-            yield self.text_to_instance(
-                sentence.tokens,
-                tags,
-                {"document": sentence.document, "path": file_path, "line": sentence.lines[0]},
-            )
+        mine = iter(self.shard_iterable(sentences))
+        while some := list(islice(mine, _AT_ONCE)):
+            with garbage_collection_paused():
+                instances = [self._instance(sentence, scheme, file_path) for sentence in some]
+            yield from instances
+
+    def _instance(self, sentence: Sentence, scheme: Optional[str], path: str) -> Instance:
+        tags = sentence.tags
+        if tags is not None and scheme is not None:
+            tags = convert(sentence, scheme, self._coding_scheme or scheme, strict=self._strict)
+        metadata = {"document": sentence.document, "path": path, "line": sentence.lines[0]}
+        return self.text_to_instance(sentence.tokens, tags, metadata)
 
     def _scheme_of(self, sentences: List[Sentence]) -> Optional[str]:
         """The scheme of a file, detected from all of its sentences whatever share this process reads."""

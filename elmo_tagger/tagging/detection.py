@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from elmo_tagger.tagging.schemes import (
-    OUTSIDE,
     SCHEMES,
     Tagged,
     TagSchemeError,
     get_scheme,
     is_tag,
     may_follow,
+    pairs_of,
     problems,
 )
 from elmo_tagger.text.sentence import Sentence
@@ -20,8 +20,8 @@ from elmo_tagger.text.sentence import Sentence
 class SchemeDetector:
     """Counts, scheme by scheme, the sentences that break it.
 
-    Every scheme's rules look at two neighbouring tags, so a pair is judged once and remembered: the cost is one
-    dictionary look-up a token, however many schemes there are, and memory grows with the tag set alone.
+    Every scheme's rules look at two neighbouring tags, so a pair is judged once and remembered, however many schemes
+    there are; memory grows with the tag set alone.
 
     Tags that fit several schemes have the same entities in each of them. The first of `SCHEMES` is then chosen: BIO
     where there is nothing but `O`, IOB1 where there is `I` alone, BIOES rather than BMES where no entity is longer
@@ -49,8 +49,8 @@ class SchemeDetector:
 
     def _broken_by(self, tagged: Tagged) -> frozenset[str]:
         tags = (tagged.tags or []) if isinstance(tagged, Sentence) else tagged
-        pairs = zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True)
-        return frozenset().union(*(self._judged.get(pair) or self._judge(pair) for pair in pairs))
+        # a sentence has many pairs, but few that differ
+        return frozenset().union(*map(self._judge, set(pairs_of(tags))))
 
     def _judge(self, pair: tuple[str, str]) -> frozenset[str]:
         if pair not in self._judged:

@@ -151,6 +151,22 @@ def _has_what_it_needs(tag: str, neighbour: str, needs: Mapping[str, str]) -> bo
     return neighbour_letter != "" and neighbour_letter in needs[letter] and neighbour_type == entity_type
 
 
+def pairs_of(tags: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each two neighbouring tags of a sentence, its ends counted as `O`."""
+    return zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True)
+
+
+def is_well_formed(tags: Sequence[str], scheme: str | Scheme) -> bool:
+    """Whether there are no `problems`: as quick to say as a sentence has pairs of tags that differ."""
+    name = get_scheme(scheme).name
+    return all(_is_sound(previous, tag, name) for previous, tag in set(pairs_of(tags)))
+
+
+@lru_cache(maxsize=65536)
+def _is_sound(previous: str, tag: str, scheme: str) -> bool:
+    return is_tag(previous, scheme) and is_tag(tag, scheme) and may_follow(previous, tag, scheme)
+
+
 def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
     """What is wrong with a sentence's tags, and how lenient reading takes it.
 
@@ -202,7 +218,8 @@ def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) 
     """
     scheme = get_scheme(scheme)
     tags = _tags(tagged)
-    for position, message in problems(tagged, scheme):
+    # most sentences have none, and are not looked at tag by tag
+    for position, message in () if is_well_formed(tags, scheme) else problems(tagged, scheme):
         if strict or not is_tag(tags[position], scheme):
             where = tagged.where(position) if isinstance(tagged, Sentence) else f"token {position}"
             raise TagSchemeError(f"{where}: {message}")

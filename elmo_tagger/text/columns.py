@@ -50,12 +50,14 @@ def read_columns(
     rows = _Rows(str(path), token_column=token_column, tag_column=tag_column, separator=separator)
     current = rows.sentence(document=0)
     document_begun = found = False
+    marked = document_marker or ""
     number = 0
     for number, line in read_text_lines(path, encoding=encoding, report=report):
         if comment_prefix and line.startswith(comment_prefix):
             continue
         cells = rows.split(line)
-        marker = document_marker is not None and (document_marker in cells or line.startswith(document_marker + " "))
+        # nearly all lines are done with the first look
+        marker = bool(marked) and marked in line and (marked in cells or line.startswith(marked + " "))
         if cells and not marker:
             try:
                 rows.append(current, cells, number)

@@ -109,9 +109,10 @@ def decode_lines(
     """
     if "\n".encode(encoding) != b"\n":
         raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
-    for number, raw in enumerate(lines, start=first_line):
-        line = raw[len(BOM) :] if number == 1 and raw.startswith(BOM) else raw
-        offset += len(raw) - len(line)
+    for number, line in enumerate(lines, start=first_line):
+        if number == 1 and line.startswith(BOM):
+            line = line[len(BOM) :]
+            offset += len(BOM)
         try:
             text = line.decode(encoding)
         except UnicodeDecodeError as error:

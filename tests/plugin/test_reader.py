@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 from unittest import mock
 
@@ -7,6 +8,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.data import DatasetReader
 from allennlp.nn import util
 
+from elmo_tagger.plugin.collection import garbage_collection_paused
 from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.tagging.schemes import TagSchemeError
 from elmo_tagger.text.files import DataError
@@ -117,3 +119,22 @@ def test_processes_share_a_file_without_loss(tmp_path: Path) -> None:
         shared._set_worker_info(WorkerInfo(3, worker))
         words += [instance["metadata"]["words"][0] for instance in shared.read(str(source))]
     assert sorted(words) == [f"w{n}" for n in range(7)]
+
+
+def test_garbage_is_collected_again(training_file: str) -> None:
+    """Also where the reading breaks off, and not where someone else has stopped it."""
+    instances = ConllColumnsReader().read(training_file)
+    assert gc.isenabled()
+    next(iter(instances))
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), garbage_collection_paused():
+        assert not gc.isenabled()
+        1 / 0
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with garbage_collection_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

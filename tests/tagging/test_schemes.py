@@ -11,6 +11,7 @@ from elmo_tagger.tagging.schemes import (
     allowed_transitions,
     convert,
     get_scheme,
+    is_well_formed,
     join_tag,
     may_follow,
     problems,
@@ -224,3 +225,11 @@ def test_either_end_of_a_sentence_counts_as_outside():
     pairs = allowed_transitions(tags, "BIOUL")
     assert [j for i, j in pairs if i == len(tags)] == [i for i, tag in enumerate(tags) if may_follow("O", tag, "BIOUL")]
     assert (len(tags), len(tags) + 1) not in pairs
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_well_formed_is_what_has_no_problems(scheme: str) -> None:
+    alphabet = ["O", "PER", "X-A", *(f"{letter}-{kind}" for letter in get_scheme(scheme).letters for kind in "AB")]
+    for length in range(4):
+        for tags in itertools.product(alphabet, repeat=length):
+            assert is_well_formed(tags, scheme) == (not list(problems(tags, scheme))), tags
