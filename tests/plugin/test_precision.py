@@ -35,5 +35,7 @@ def test_fine_tuning_is_in_float32(bilm_files: dict[str, str]) -> None:
 
 
 def test_another_precision_is_refused(bilm_files: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError, match="precision: expected one of float32, bfloat16, float16, tf32, received 'int8'"):
+    with pytest.raises(
+        ConfigurationError, match="precision: expected one of float32, bfloat16, float16, tf32, received 'int8'"
+    ):
         embedder(**bilm_files, precision="int8")
