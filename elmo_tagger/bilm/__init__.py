@@ -10,6 +10,7 @@ from elmo_tagger.bilm.mixing import LAYER_NORMS, ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.bilm.options import CharCnnOptions, LstmOptions, Options, OptionsError
 from elmo_tagger.bilm.weights import WeightsError
+from elmo_tagger.bilm.weights_source import load_bilm
 
 __all__ = [
     "LAYER_NORMS",
@@ -25,4 +26,5 @@ __all__ = [
     "boundary_ids",
     "encode_sentences",
     "encode_words",
+    "load_bilm",
 ]

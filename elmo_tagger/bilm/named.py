@@ -6,7 +6,7 @@ from pathlib import Path
 
 from elmo_tagger.bilm import weights
 
-NAMED: dict[str, Path] = {}
+NAMED: dict[str, Path] = {"starter": Path(__file__).parent / "starter"}
 """Directories with `options.json`, `weights.hdf5` and a model card."""
 
 
@@ -15,7 +15,7 @@ def files_of(name: str, options_file: str | None = None) -> tuple[str, str] | No
 
     Args:
         name: What was given in place of a weight file.
-        options_file: What was given for the options.
+        options_file: What was given for the options: nothing, or the name again.
 
     Raises:
         ValueError: A named biLM was given options of another file.
@@ -23,6 +23,8 @@ def files_of(name: str, options_file: str | None = None) -> tuple[str, str] | No
     directory = NAMED.get(name)
     if directory is None:
         return None
-    if options_file is not None:
-        raise ValueError(f"{name}: a biLM of the package has its own options, received {options_file} for them too")
+    if options_file not in (None, name):
+        raise ValueError(
+            f"{name}: a biLM of the package has its own options, expected none or {name}, received {options_file}"
+        )
     return str(directory / weights.OPTIONS_NAME), str(directory / weights.WEIGHTS_NAME)

@@ -13,6 +13,7 @@ from allennlp.modules.elmo import batch_to_ids
 from allennlp.modules.token_embedders import ElmoTokenEmbedder, TokenEmbedder
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from elmo_tagger.bilm.named import NAMED, files_of
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder, mix_metrics
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 
@@ -183,6 +184,7 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
         ({"mix": {}, "do_layer_norm": True}, "expected only mix"),
         ({"max_tokens_per_pass": 0}, "max_tokens_per_pass: expected a positive number, received 0"),
         ({"dropuot": 0.1}, "dropuot"),
+        ({"weight_file": "starter"}, "options_file: starter: a biLM of the package has its own options, expected none"),
     ],
 )
 def test_mistakes_are_named(options: dict, message: str, bilm_files: dict[str, str]) -> None:
@@ -210,6 +212,19 @@ def test_the_default_files_are_allennlps() -> None:
     defaults = [inspect.signature(kind.__init__).parameters for kind in (ElmoHdf5Embedder, ElmoTokenEmbedder)]
     for name in ("options_file", "weight_file", "dropout", "do_layer_norm", "requires_grad"):
         assert defaults[0][name].default == defaults[1][name].default
+
+
+def test_the_starter_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_name = embedder(weight_file="starter")
+    options_file, weight_file = files_of("starter")
+    by_file = embedder(options_file=options_file, weight_file=weight_file)
+    assert by_name.bilm.state_dict().keys() == by_file.bilm.state_dict().keys()
+    ids = batch_to_ids(SENTENCES)
+    assert torch.equal(by_name(ids), by_file(ids))
+    torch.save({f"a.{key}": value for key, value in by_name.state_dict().items()}, tmp_path / "weights.th")
+    monkeypatch.setitem(NAMED, "starter", tmp_path / "gone")
+    again = embedder(weight_file="starter", serialization_dir=str(tmp_path))
+    assert torch.equal(again(ids), by_name(ids))
 
 
 def test_autocast_is_no_trouble(bilm_files: dict[str, str]) -> None:

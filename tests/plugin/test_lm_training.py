@@ -13,6 +13,7 @@ from allennlp.commands.evaluate import evaluate_from_archive
 from allennlp.commands.train import train_model
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
+from allennlp.models import Model
 from allennlp.modules.elmo import Elmo, batch_to_ids
 
 from elmo_tagger.bilm import Bilm, encode_sentences
@@ -201,6 +202,19 @@ def test_a_bilm_fine_tuned_in_a_tagger_is_exported(
     for name, parameter in exported.named_parameters():
         assert torch.equal(parameter, tuned[name]), name
     assert not torch.equal(exported.lstm.layers[0].W_0, before.lstm.layers[0].W_0)
+
+
+def test_the_starter_is_a_start(text: Path) -> None:
+    from elmo_tagger.plugin.lm_vocabulary import LmWords
+
+    words = LmWords.from_vocabulary_file(str(text.parent / "vocab.txt"))
+    started = Model.from_params(Params({"type": "elmo_bilm", "weight_file": "starter"}), vocab=words)
+    starter = load_bilm("starter")
+    for name, parameter in started.language_model.bilm.named_parameters():
+        assert torch.equal(parameter, starter.get_parameter(name)), name
+    wrong = {"type": "elmo_bilm", "weight_file": "starter", "options_file": "o.json"}
+    with pytest.raises(ConfigurationError, match="options_file: starter: a biLM of the package has its own options"):
+        Model.from_params(Params(wrong), vocab=words)
 
 
 def test_distributed_training(text: Path, tmp_path: Path) -> None:

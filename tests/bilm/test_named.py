@@ -1,0 +1,46 @@
+"""The biLM of the package."""
+
+import h5py
+import pytest
+import torch
+
+from elmo_tagger.bilm.named import NAMED, files_of
+from elmo_tagger.bilm.weights_source import load_bilm
+
+STARTER = NAMED["starter"]
+
+
+def test_it_is_small_and_says_what_it_is() -> None:
+    files = {path.name: path.stat().st_size for path in STARTER.iterdir()}
+    assert set(files) == {"options.json", "weights.hdf5", "README.md"}
+    assert sum(files.values()) < 20e6
+    kinds: set[str] = set()
+    with h5py.File(STARTER / "weights.hdf5") as file:
+        file.visititems(lambda _, item: kinds.add(str(item.dtype)) if isinstance(item, h5py.Dataset) else None)
+    assert kinds == {"float16"}
+    card = (STARTER / "README.md").read_text().lower()
+    for said in ("perplexity", "licence", "seed", "steps", "allennlp train", "hours", "wikipedia"):
+        assert said in card
+
+
+def test_its_name_stands_for_its_files() -> None:
+    options, weights = str(STARTER / "options.json"), str(STARTER / "weights.hdf5")
+    assert files_of("starter") == files_of("starter", "starter") == (options, weights)
+    assert files_of("weights.hdf5", "options.json") is None
+    message = "starter: a biLM of the package has its own options, expected none or starter, received o.json"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        files_of("starter", "o.json")
+
+
+def test_it_has_read_english() -> None:
+    """A month is nearer to another month than to the same letters elsewhere; random weights know only letters."""
+    bilm = load_bilm("starter")
+
+    def vector(sentence: str, word: str) -> torch.Tensor:
+        tokens = sentence.split()
+        return bilm.embed([tokens]).elmo[0, tokens.index(word)]
+
+    month = vector("The election was held in May 2003 .", "May")
+    june, name = vector("It was opened in June 1921 .", "June"), vector("You May leave , she said .", "May")
+    like = torch.nn.functional.cosine_similarity
+    assert like(month, june, dim=0) > like(month, name, dim=0) + 0.1

@@ -1,0 +1,12 @@
+"""The order of the tests."""
+
+import pytest
+
+# Each is one long chain of processes: begun last, it would keep one of two workers waiting for the other.
+FIRST = ("test_readme.py", "test_ray.py", "test_training_configs.py", "test_lm_training.py", "test_command_line.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(FIRST)))
