@@ -1,5 +1,7 @@
 """The biLM of the package."""
 
+import json
+
 import h5py
 import pytest
 import torch
@@ -12,7 +14,7 @@ STARTER = NAMED["starter"]
 
 def test_it_is_small_and_says_what_it_is() -> None:
     files = {path.name: path.stat().st_size for path in STARTER.iterdir()}
-    assert set(files) == {"options.json", "weights.hdf5", "README.md"}
+    assert set(files) == {"options.json", "weights.hdf5", "README.md", "perplexity.json"}
     assert sum(files.values()) < 20e6
     kinds: set[str] = set()
     with h5py.File(STARTER / "weights.hdf5") as file:
@@ -21,6 +23,8 @@ def test_it_is_small_and_says_what_it_is() -> None:
     card = (STARTER / "README.md").read_text().lower()
     for said in ("perplexity", "licence", "seed", "steps", "allennlp train", "hours", "wikipedia"):
         assert said in card
+    perplexity = json.loads((STARTER / "perplexity.json").read_text())
+    assert f"**{perplexity['perplexity']:.1f}** (forward {perplexity['forward_perplexity']:.1f}, backward" in card
 
 
 def test_its_name_stands_for_its_files() -> None:
