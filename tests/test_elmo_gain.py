@@ -55,7 +55,7 @@ def test_the_tables_are_those_of_the_trainings(trials: list[Trial], tmp_path: Pa
     # seed 3 of (b) is in its own mean, but in no difference
     assert ["a", "30.0 +- 0.0", "34.3 +- 29.7", "52.0 +- 0.0", "54.8 +- 0.4", "2"] in rows
     # a: 4 + 0.5 - 1 and 4 + 1 - 2; b: 4 + 0.6 - 1 and 4 + 1.2 - 2
-    averages = next(row for row in rows if row[0] == "**average**")
+    averages = next(row for row in rows if row[0] == "**average of 2**")
     assert averages[1] == "**+1.00**"
     assert float(averages[3].strip("*")) == pytest.approx(3.325, abs=0.006)
     assert [row[1] for row in rows if row[0] == "a" and row[1][:1] in "+-"] == ["+0.50"]

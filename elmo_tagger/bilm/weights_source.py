@@ -8,7 +8,7 @@ from pathlib import Path
 from elmo_tagger.bilm import trained_state, weights
 from elmo_tagger.bilm.archive import read_archive
 from elmo_tagger.bilm.model import Bilm
-from elmo_tagger.bilm.named import NAMED
+from elmo_tagger.bilm.named import NAMED, files_of
 
 
 class WeightsSourceError(ValueError):
@@ -32,7 +32,13 @@ def load_bilm(source: str, options_file: str | None = None, *, precision: str = 
         TrainedStateError: The archive is damaged or has no biLM.
         OSError: A file cannot be read.
     """
-    path = NAMED.get(source) or local(source)
+    try:
+        named = files_of(source, options_file)
+    except ValueError as error:
+        raise WeightsSourceError(str(error)) from error
+    if named is not None:
+        return Bilm.load(*named, precision=precision)
+    path = local(source)
     if not path.exists():
         raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}")
     if options_file is None and _is_archive(path):

@@ -29,7 +29,7 @@ def embed(
     weights: Annotated[
         Optional[str],
         typer.Option(
-            help="biLM: a folder, an archive (model.tar.gz), a .hdf5 file, or a URL (default: that of --mix)."
+            help="biLM: a folder, an archive (model.tar.gz), a .hdf5 file, a URL, or starter (default: that of --mix)."
         ),
     ] = None,
     options: Annotated[Optional[str], typer.Option(help="options.json of a .hdf5 file: path or URL.")] = None,

@@ -20,7 +20,7 @@ def neighbours(
     input: Annotated[
         str, typer.Argument(metavar="FILE", help="Text, a sentence a line, or .jsonl; - for standard input.")
     ],
-    weights: Annotated[str, typer.Option(help="biLM: a folder, an archive, a .hdf5 file, or a URL.")],
+    weights: Annotated[str, typer.Option(help="biLM: a folder, an archive, a .hdf5 file, a URL, or starter.")],
     options: Annotated[Optional[str], typer.Option(help="options.json of a .hdf5 file: path or URL.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Neighbours of each occurrence.")] = 3,
     limit: Annotated[int, typer.Option(min=2, help="Occurrences that are compared, the first ones.")] = 500,

@@ -285,7 +285,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         try:
             return files_of(self._files["weight_file"], None if given == DEFAULT_OPTIONS else given)
         except ValueError as error:
-            raise ConfigurationError(f"options_file: {error}") from error
+            raise ConfigurationError(f"weight_file, options_file: {error}") from error
 
     def _chosen(self, layers: Union[int, str]) -> List[int]:
         """The numbers of the layers that a mode needs."""

@@ -56,7 +56,7 @@ class ElmoBilm(Model):
         serialization_dir: Optional[str] = None,
     ) -> None:
         super().__init__(vocab, regularizer, serialization_dir)
-        options_file, weight_file = _files(options_file, weight_file)
+        options_file, weight_file = _files(options, options_file, weight_file)
         trained = next(iter(trained_state.find(serialization_dir, options_file, weight_file)), None)
         shape = _options(options, options_file, trained)
         words = len(predicted_words(vocab))
@@ -129,12 +129,19 @@ class ElmoBilm(Model):
         return super().load_state_dict(state_dict, *args, **kwargs)
 
 
-def _files(options_file: Optional[str], weight_file: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
+def _files(
+    options: Optional[Dict[str, Any]], options_file: Optional[str], weight_file: Optional[str]
+) -> Tuple[Optional[str], Optional[str]]:
     """Those of a biLM of the package, if one is named."""
     try:
-        return (weight_file and files_of(weight_file, options_file)) or (options_file, weight_file)
+        named = files_of(weight_file, options_file)
     except ValueError as error:
-        raise ConfigurationError(f"options_file: {error}") from error
+        raise ConfigurationError(f"weight_file, options_file: {error}") from error
+    if named is not None and options is not None:
+        raise ConfigurationError(
+            f"{weight_file}: a biLM of the package has its own options, expected none in the config"
+        )
+    return named or (options_file, weight_file)
 
 
 def _options(

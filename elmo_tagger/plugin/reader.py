@@ -26,6 +26,10 @@ class SentenceMetadata(UserDict):  # type: ignore[type-arg]
     Not a `dict`, because AllenNLP looks for tensors in those, word by word, before every step.
     """
 
+    def to_json(self) -> Dict[str, Any]:
+        """What AllenNLP writes of it, for `evaluate --predictions-output-file`."""
+        return dict(self)
+
 
 @DatasetReader.register("conll_columns")
 class ConllColumnsReader(DatasetReader):

@@ -28,10 +28,12 @@ def write_report(trials: Sequence[Trial], directory: Path = HERE) -> None:
     scores: Scores = {}
     for trial, metrics in done.items():
         scores.setdefault(_cell(trial), {})[trial.seed] = 100 * metrics[F1]
-    starter = next((trial.bilm.name for trial in trials if trial.system == "elmo"), "")
+    starter = next((trial.bilm.name for trial in trials if trial.uses_bilm), "")
     sections = [
         f"{len(done)} of {len(trials)} trainings are done. F1 is strict, in points, on test; mean +- standard "
-        "deviation over seeds.",
+        "deviation over seeds. p is two-sided: of a corpus by a paired t-test over its seeds, on one test set, "
+        "uncorrected for the number of rows; of the average over the corpora's means, by Student's t and by an exact "
+        "sign-flip test.",
         "## Four systems",
         systems_table(scores, starter),
         "## What the biLM brings",
@@ -41,6 +43,7 @@ def write_report(trials: Sequence[Trial], directory: Path = HERE) -> None:
         "## Layers, with the biLM alone",
         layers_table(scores, starter),
         "## Perplexity and gain",
+        "The biLMs epoch-01, -02, ... are the starter on its way, taken while its learning rate was still high.",
         curve_table(scores, trials),
     ]
     (directory / "results.md").write_text("\n\n".join(sections) + "\n")
@@ -134,14 +137,19 @@ def differences_table(scores: Scores, bilm: str) -> str:
         row = [corpus]
         for found in both.values():
             values = found.get(corpus, [])
-            row += [_signed(values), f"{paired_t_test(values):.3f}" if len(values) > 1 else "-"]
+            row += [_signed(values), _chance(paired_t_test(values)) if len(values) > 1 else "-"]
         rows.append(row)
-    row = ["**average**"]
+    common = [corpus for corpus in both["elmo"] if corpus in both["elmo_static"]]
+    row = [f"**average of {len(common)}**"]
     for found in both.values():
-        means = [mean(values) for values in found.values()]
-        tests = f"{paired_t_test(means):.3f} (t), {sign_flip_test(means):.3f} (signs)" if len(means) > 1 else "-"
+        means = [mean(found[corpus]) for corpus in common]
+        tests = f"{_chance(paired_t_test(means))} (t), {_chance(sign_flip_test(means))} (signs)" if means[1:] else "-"
         row += [f"**{mean(means):+.2f}**" if means else "-", tests]
     return _table(["corpus", "(c) - (b)", "p", "(d) - (b)", "p"], [*rows, row])
+
+
+def _chance(probability: float) -> str:
+    return "<0.001" if probability < 0.001 else f"{probability:.3f}"
 
 
 def _signed(values: Sequence[float]) -> str:
@@ -188,7 +196,7 @@ def _curve(scores: Scores, trials: Sequence[Trial]) -> dict[str, list[tuple[floa
 
 
 def curve_table(scores: Scores, trials: Sequence[Trial]) -> str:
-    """What a better biLM of the same size would bring."""
+    """The gain with the same biLM at other stages of its training."""
     rows = [
         [corpus, name, f"{perplexity:.1f}", _signed(values), str(len(values))]
         for corpus, points in _curve(scores, trials).items()

@@ -1,7 +1,8 @@
 """What a biLM brings to a tagger: four systems on six corpora, the layers that it gives, the worth of its perplexity.
 
     uv run python experiments/elmo_gain/run.py ../shared
-    uv run python experiments/elmo_gain/run.py ../shared --bilms runs/starter/*/ --seeds 1 2 3
+    uv run python experiments/elmo_gain/epochs.py runs/starter runs/epochs
+    uv run python experiments/elmo_gain/run.py ../shared --bilms runs/epochs/* --seeds 1 2 3
 
 A training that is finished is not done again, so that the command can be stopped at any time and given again. Tables
 and plot are written after every training.
@@ -39,11 +40,11 @@ def trials(arguments: argparse.Namespace) -> list[Trial]:
         for corpus in corpora:
             for system in arguments.systems:
                 found.append(Trial(corpus, system, seed, arguments.starter, "mix", **fixed))
-    for seed in arguments.seeds if "elmo" in arguments.systems else ():
+    for seed in arguments.seeds:
         for corpus in corpora:
-            if corpus.name == LAYERS_CORPUS:
+            if "elmo" in arguments.systems and corpus.name == LAYERS_CORPUS:
                 found += [Trial(corpus, "elmo", seed, arguments.starter, layers, **fixed) for layers in LAYERS]
-            if corpus.name in CURVE_CORPORA:
+            if "elmo_static" in arguments.systems and corpus.name in CURVE_CORPORA:
                 found += [Trial(corpus, "elmo_static", seed, bilm, "mix", **fixed) for bilm in arguments.bilms]
     return list(dict.fromkeys(found))
 
@@ -72,18 +73,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--workers", type=int, default=1, help="trainings at a time")
     arguments = parser.parse_args()
+    for bilm in arguments.bilms:
+        missing = [name for name in ("options.json", "weights.hdf5", "perplexity.json") if not (bilm / name).is_file()]
+        if missing:
+            parser.error(f"--bilms {bilm}: no {', '.join(missing)} in it; epochs.py makes such directories")
     every = trials(arguments)
     missing = [trial for trial in every if trial.metrics() is None]
-    # AllenNLP keeps state in its process: one that breaks must not take the others along
+    # not a fork of this process, whose threads it would have without their work
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
         futures = [pool.submit(work, trial) for trial in missing]
         for done, future in enumerate(as_completed(futures), 1):
+            if (error := future.exception()) is not None:
+                print(f"{done}/{len(missing)} failed, go on: {type(error).__name__}: {error}", flush=True)
+                continue
             trial = future.result()
             f1 = (trial.metrics() or {})["test_f1-measure-overall"]
             print(f"{done}/{len(missing)} {trial.run}: test F1 {100 * f1:.2f}", flush=True)
             write_report(every)
     write_report(every)
+    if any(future.exception() is not None for future in futures):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ local elmo(static=false) = {
   layers: local given = std.extVar('LAYERS'); if std.member('012', given) then std.parseInt(given) else given,
   dropout: 0.5,
   cache: { directory: std.extVar('CACHE'), max_gib: 10 },
-  [if static then 'static']: { namespace: 'tokens', pretrained_file: std.extVar('VECTORS'), trainable: true },
+  // as AllenNLP's `embedding` treats words that the vectors lack, so that (b) and (d) know the same words
+  [if static then 'static']: {
+    namespace: 'tokens',
+    pretrained_file: std.extVar('VECTORS'),
+    trainable: true,
+    lowercase_fallback: false,
+    oov: 'random',
+  },
 };
 local embedding = { type: 'embedding', embedding_dim: dim, trainable: true };
 local characters = { characters: lib.character_cnn() };

@@ -1,13 +1,14 @@
 """The biLM of the package."""
 
 import json
+from pathlib import Path
 
 import h5py
 import pytest
 import torch
 
 from elmo_tagger.bilm.named import NAMED, files_of
-from elmo_tagger.bilm.weights_source import load_bilm
+from elmo_tagger.bilm.weights_source import WeightsSourceError, load_bilm
 
 STARTER = NAMED["starter"]
 
@@ -24,7 +25,7 @@ def test_it_is_small_and_says_what_it_is() -> None:
     for said in ("perplexity", "licence", "seed", "steps", "allennlp train", "hours", "wikipedia"):
         assert said in card
     perplexity = json.loads((STARTER / "perplexity.json").read_text())
-    assert f"**{perplexity['perplexity']:.1f}** (forward {perplexity['forward_perplexity']:.1f}, backward" in card
+    assert f"{perplexity['perplexity']:.1f} (forward {perplexity['forward_perplexity']:.1f}, backward" in card
 
 
 def test_its_name_stands_for_its_files() -> None:
@@ -34,6 +35,21 @@ def test_its_name_stands_for_its_files() -> None:
     message = "starter: a biLM of the package has its own options, expected none or starter, received o.json"
     with pytest.raises(ValueError, match=f"^{message}$"):
         files_of("starter", "o.json")
+    message = "starter: a biLM of the package has its own weights, expected starter for them too"
+    for weights_file in (None, "weights.hdf5"):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            files_of(weights_file, "starter")
+
+
+def test_it_is_not_mistaken_for_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_bilm("starter", "starter").output_dim == 256
+    (tmp_path / "starter").mkdir()
+    message = r"^starter: a biLM of the package, and something here has that name: for that give \./starter$"
+    with pytest.raises(WeightsSourceError, match=message):
+        load_bilm("starter")
+    with pytest.raises(WeightsSourceError, match=r"^\./starter: expected options.json and weights.hdf5 in it"):
+        load_bilm("./starter")
 
 
 def test_it_has_read_english() -> None:

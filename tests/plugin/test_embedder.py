@@ -184,7 +184,7 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
         ({"mix": {}, "do_layer_norm": True}, "expected only mix"),
         ({"max_tokens_per_pass": 0}, "max_tokens_per_pass: expected a positive number, received 0"),
         ({"dropuot": 0.1}, "dropuot"),
-        ({"weight_file": "starter"}, "options_file: starter: a biLM of the package has its own options, expected none"),
+        ({"weight_file": "starter"}, "starter: a biLM of the package has its own options, expected none"),
     ],
 )
 def test_mistakes_are_named(options: dict, message: str, bilm_files: dict[str, str]) -> None:

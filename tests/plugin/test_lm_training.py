@@ -212,9 +212,11 @@ def test_the_starter_is_a_start(text: Path) -> None:
     starter = load_bilm("starter")
     for name, parameter in started.language_model.bilm.named_parameters():
         assert torch.equal(parameter, starter.get_parameter(name)), name
-    wrong = {"type": "elmo_bilm", "weight_file": "starter", "options_file": "o.json"}
-    with pytest.raises(ConfigurationError, match="options_file: starter: a biLM of the package has its own options"):
-        Model.from_params(Params(wrong), vocab=words)
+    for wrong in ({"options_file": "o.json"}, {"options": OPTIONS}):
+        with pytest.raises(
+            ConfigurationError, match="starter: a biLM of the package has its own options, expected none"
+        ):
+            Model.from_params(Params({"type": "elmo_bilm", "weight_file": "starter", **wrong}), vocab=words)
 
 
 def test_distributed_training(text: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 import gc
+import json
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
+from allennlp.common.util import sanitize
 from allennlp.data import DatasetReader
 from allennlp.nn import util
 
@@ -143,3 +145,10 @@ def test_garbage_is_collected_again(training_file: str) -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_metadata_is_a_mapping_that_allennlp_can_write(training_file: str) -> None:
+    """`evaluate --predictions-output-file` writes what a model's output holds of it."""
+    metadata = next(iter(ConllColumnsReader().read(training_file)))["metadata"].metadata
+    assert metadata["words"][:2] == ["Emma", "Stone"]
+    assert json.loads(json.dumps(sanitize([metadata]))) == [dict(metadata)]

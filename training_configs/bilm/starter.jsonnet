@@ -1,5 +1,5 @@
-// The biLM of the package (elmo_tagger/bilm/starter): small enough for a CPU to train in little more than an hour, one
-// thread. It sees a part of the text only: lanes begin all over it, and each goes as far as the budget lasts.
+// The biLM of the package (elmo_tagger/bilm/starter): small enough for one CPU core to train in an hour or two. It sees a
+// part of the text only: lanes begin all over it, and each goes as far as the budget lasts.
 //
 //   LM_TEXT      text, one tokenised sentence a line: file, pattern such as parts/*.xz, or directory of a prepared text
 //   LM_VOCAB     vocabulary in bilm-tf's format, as `elmo-tagger vocab` writes it
