@@ -212,7 +212,12 @@ def draw(scores: Scores, trials: Sequence[Trial], bilm: str, path: Path) -> None
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(2, 1), layout="constrained")
+    curve = _curve(scores, trials)
+    panels = 2 if curve else 1
+    figure, axes = plt.subplots(
+        1, panels, figsize=(5.5 * panels, 4), width_ratios=(2, 1)[:panels], squeeze=False, layout="constrained"
+    )
+    left, right = axes[0, 0], axes[0, -1]
     corpora = _corpora(scores)
     for number, (system, title) in enumerate(SYSTEMS.items()):
         found = [list(_of(scores, corpus, system, bilm).values()) for corpus in corpora]
@@ -222,14 +227,14 @@ def draw(scores: Scores, trials: Sequence[Trial], bilm: str, path: Path) -> None
         left.bar(places, heights, 0.18, yerr=errors, label=title, error_kw={"linewidth": 0.8})
     left.set_xticks(range(len(corpora)), [corpus.removeprefix("crossner-") for corpus in corpora])
     left.set_ylabel("strict F1 on test, points")
-    left.legend(fontsize="small", loc="lower left")
-    for corpus, points in _curve(scores, trials).items():
+    left.legend(fontsize="x-small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    for corpus, points in curve.items():
         right.plot([point[0] for point in points], [mean(point[2]) for point in points], marker="o", label=corpus)
-    right.axhline(0.0, color="grey", linewidth=0.8)
-    right.set_xscale("log")
-    right.set_xlabel("held-out perplexity of the biLM")
-    right.set_ylabel("gain over static vectors (d) - (b), points")
-    if right.get_legend_handles_labels()[0]:
+    if curve:
+        right.axhline(0.0, color="grey", linewidth=0.8)
+        right.set_xscale("log")
+        right.set_xlabel("held-out perplexity of the biLM")
+        right.set_ylabel("gain over static vectors (d) - (b), points")
         right.legend(fontsize="small")
     figure.savefig(path, dpi=120)
     plt.close(figure)
