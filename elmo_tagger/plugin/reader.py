@@ -2,7 +2,7 @@
 
 from collections import UserDict
 from itertools import islice
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from allennlp.common.file_utils import cached_path
 from allennlp.data.dataset_readers.dataset_reader import DatasetReader
@@ -26,9 +26,24 @@ class SentenceMetadata(UserDict):  # type: ignore[type-arg]
     Not a `dict`, because AllenNLP looks for tensors in those, word by word, before every step.
     """
 
+    def __init__(self, entries: Optional[Mapping[str, Any]] = None) -> None:
+        self.data = dict(entries or {})  # the parent's way sets one entry after the other
+
     def to_json(self) -> Dict[str, Any]:
         """What AllenNLP writes of it, for `evaluate --predictions-output-file`."""
         return dict(self)
+
+
+class SharedTokens(Dict[str, Token]):
+    """One token for each distinct word.
+
+    A token that holds nothing but its text is the same wherever the word stands, and neither AllenNLP nor this package
+    changes a reader's tokens. (Where they are changed, as by a tokenizer with tags of its own, it is made anew.)
+    """
+
+    def __missing__(self, word: str) -> Token:
+        token = self[word] = Token(word)
+        return token
 
 
 @DatasetReader.register("conll_columns")
@@ -92,17 +107,23 @@ class ConllColumnsReader(DatasetReader):
             sentences = list(read_columns(cached_path(file_path), **self._columns))
         scheme = self._scheme_of(sentences)
         mine = iter(self.shard_iterable(sentences))
+        tokens = SharedTokens()
         while some := list(islice(mine, _AT_ONCE)):
             with garbage_collection_paused():
-                instances = [self._instance(sentence, scheme, file_path) for sentence in some]
+                instances = [self._of_sentence(sentence, scheme, file_path, tokens) for sentence in some]
             yield from instances
 
-    def _instance(self, sentence: Sentence, scheme: Optional[str], path: str) -> Instance:
+    def _of_sentence(self, sentence: Sentence, scheme: Optional[str], path: str, tokens: SharedTokens) -> Instance:
         tags = sentence.tags
         if tags is not None and scheme is not None:
             tags = convert(sentence, scheme, self._coding_scheme or scheme, strict=self._strict)
-        metadata = {"document": sentence.document, "path": path, "line": sentence.lines[0]}
-        return self.text_to_instance(sentence.tokens, tags, metadata)
+        metadata = {
+            "words": sentence.tokens,
+            "document": sentence.document,
+            "path": path,
+            "line": sentence.lines[0],
+        }
+        return self._instance([tokens[word] for word in sentence.tokens], tags, metadata)
 
     def _scheme_of(self, sentences: List[Sentence]) -> Optional[str]:
         """The scheme of a file, detected from all of its sentences whatever share this process reads."""
@@ -124,11 +145,11 @@ class ConllColumnsReader(DatasetReader):
             metadata: Further entries for the `metadata` field.
         """
         words = list(words)
-        text = TextField([Token(word) for word in words])
-        fields: Dict[str, Field] = {
-            "tokens": text,
-            "metadata": MetadataField(SentenceMetadata({"words": words, **(metadata or {})})),
-        }
+        return self._instance([Token(word) for word in words], tags, {"words": words, **(metadata or {})})
+
+    def _instance(self, tokens: List[Token], tags: Optional[List[str]], metadata: Dict[str, Any]) -> Instance:
+        text = TextField(tokens)
+        fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField(SentenceMetadata(metadata))}
         if tags is not None:
             fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)
         return Instance(fields)

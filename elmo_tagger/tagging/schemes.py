@@ -18,6 +18,8 @@ from functools import lru_cache
 
 from elmo_tagger.text.sentence import Sentence, Span
 
+_REMEMBERED = 65536  # of tags, and of pairs and triples of them: so many, then they are found anew
+
 OUTSIDE = "O"
 BEGINS = frozenset("BSUW")
 """Letters that begin an entity wherever they stand."""
@@ -55,8 +57,9 @@ class Scheme:
     single: str
     touching_first: str = ""
     touching_last: str = ""
-    before: Mapping[str, str] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    # not part of the hash, as a mapping has none
+    before: Mapping[str, str] = field(default_factory=dict, hash=False)
+    after: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def letters(self) -> str:
@@ -115,7 +118,7 @@ def get_scheme(name: str | Scheme) -> Scheme:
     raise TagSchemeError(f"unknown tag scheme {name!r}, expected one of {known}{hint}")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def split_tag(tag: str) -> tuple[str, str]:
     """Letter and entity type of a tag: `B-PER` -> `("B", "PER")`, `O` -> `("O", "")`, `B` -> `("B", "")`.
 
@@ -162,7 +165,7 @@ def is_well_formed(tags: Sequence[str], scheme: str | Scheme) -> bool:
     return all(_is_sound(previous, tag, name) for previous, tag in set(pairs_of(tags)))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def _is_sound(previous: str, tag: str, scheme: str) -> bool:
     return is_tag(previous, scheme) and is_tag(tag, scheme) and may_follow(previous, tag, scheme)
 
@@ -309,8 +312,40 @@ def convert(tagged: Tagged, source: str | Scheme, target: str | Scheme, *, stric
     Raises:
         TagSchemeError: As `tags_to_spans`.
     """
-    spans = tags_to_spans(tagged, source, strict=strict)
-    return spans_to_tags(spans, len(_tags(tagged)), target)
+    known = _conversion(source, target)
+    tags = _tags(tagged)
+    try:
+        return [known[window] for window in zip([OUTSIDE, *tags], tags, [*tags[1:], OUTSIDE], strict=False)]
+    except KeyError:  # ill-formed, which takes the whole sentence to read or to describe
+        return spans_to_tags(tags_to_spans(tagged, source, strict=strict), len(tags), target)
+
+
+class _Conversion(dict[tuple[str, str, str], str]):
+    """What a well-formed tag becomes, by the tag before it, itself and the tag after it; found once and remembered.
+
+    These three tell whether an entity begins or ends at the tag and whether it touches one of its type there, and no
+    scheme's letters say more.
+    """
+
+    def __init__(self, source: Scheme, target: Scheme) -> None:
+        super().__init__()
+        self._source = source
+        self._target = target
+
+    def __missing__(self, window: tuple[str, str, str]) -> str:
+        previous, tag, following = window
+        name = self._source.name
+        if not (_is_sound(previous, tag, name) and _is_sound(tag, following, name)):
+            raise KeyError(window)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        converted = self[window] = spans_to_tags(conlleval_spans(window), 3, self._target)[1]
+        return converted
+
+
+@lru_cache(maxsize=64)
+def _conversion(source: str | Scheme, target: str | Scheme) -> _Conversion:
+    return _Conversion(get_scheme(source), get_scheme(target))
 
 
 def allowed_transitions(tags: Sequence[str] | Mapping[int, str], scheme: str | Scheme) -> list[tuple[int, int]]:

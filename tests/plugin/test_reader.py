@@ -8,6 +8,7 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import sanitize
 from allennlp.data import DatasetReader
+from allennlp.data.tokenizers import Token
 from allennlp.nn import util
 
 from elmo_tagger.plugin.collection import garbage_collection_paused
@@ -145,6 +146,36 @@ def test_garbage_is_collected_again(training_file: str) -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_made_meanwhile_counts_as_old() -> None:
+    with garbage_collection_paused():
+        made = [object()]
+    assert any(each is made for each in gc.get_objects(generation=2))
+
+
+def test_what_others_have_frozen_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with garbage_collection_paused():
+            pass
+        assert gc.get_freeze_count() == frozen > 0
+    finally:
+        gc.unfreeze()
+
+
+def test_a_word_has_one_token_in_a_file_and_another_in_each_text(tmp_path: Path) -> None:
+    source = tmp_path / "in.conll"
+    source.write_text("a O\nb O\na O\n\na O\n")
+    ours = reader()
+    first, second = ours.read(str(source))
+    one, _, again = first["tokens"].tokens
+    assert one is again is second["tokens"].tokens[0]
+    assert list(first["tokens"]) == [Token("a"), Token("b"), Token("a")]
+    for other in (next(iter(ours.read(str(source)))), ours.text_to_instance(["a"])):  # nothing grows between files
+        assert other["tokens"][0] == one
+        assert other["tokens"][0] is not one
 
 
 def test_metadata_is_a_mapping_that_allennlp_can_write(training_file: str) -> None:

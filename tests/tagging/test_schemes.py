@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
+from elmo_tagger.tagging import schemes
 from elmo_tagger.tagging.schemes import (
     SCHEMES,
     TagSchemeError,
@@ -56,6 +58,37 @@ def test_conversion_there_and_back_changes_nothing(sentence, source, target):
     converted = convert(tags, source, target)
     assert converted == spans_to_tags(*sentence, target)
     assert convert(converted, target, source) == tags
+
+
+@settings(max_examples=300)
+@given(st.data(), scheme_names, scheme_names, st.booleans())
+def test_conversion_is_reading_and_writing_spans(data, source, target, strict):
+    """Whatever the tags: the same tags, or the same error."""
+    alphabet = [*all_tags(source), "", *(["Q-X"] if data.draw(st.booleans()) else [])]
+    tags = data.draw(st.lists(st.sampled_from(alphabet), max_size=8))
+
+    def outcome(conversion):
+        try:
+            return conversion()
+        except TagSchemeError as error:
+            return str(error)
+
+    through_spans = outcome(lambda: spans_to_tags(tags_to_spans(tags, source, strict=strict), len(tags), target))
+    assert outcome(lambda: convert(tags, source, target, strict=strict)) == through_spans
+
+
+def test_conversions_are_forgotten_once_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(schemes, "_REMEMBERED", 3)
+    schemes._conversion.cache_clear()
+    for tag in ("B-A", "B-B", "B-C", "B-D", "B-E"):
+        assert convert([tag, tag], "BIO", "BIOUL") == [tag.replace("B-", "U-")] * 2
+    assert len(schemes._conversion("BIO", "BIOUL")) <= 3
+
+
+def test_a_scheme_can_be_given_as_such():
+    own = dataclasses.replace(SCHEMES["BIO"], first="I", touching_first="B", before={"B": "BI"})
+    assert convert(["B-P", "I-P", "B-P"], SCHEMES["BIO"], own) == ["I-P", "I-P", "B-P"]
+    assert convert(["B-P", "I-P", "B-P"], "BIO", "BIO") == ["B-P", "I-P", "B-P"]
 
 
 @given(st.data(), scheme_names)
