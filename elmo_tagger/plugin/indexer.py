@@ -44,7 +44,7 @@ class ElmoHdf5Indexer(TokenIndexer):
 
     def tokens_to_indices(self, tokens: List[Token], vocabulary: Vocabulary) -> IndexedTokenList:
         """One row of character ids a word, and the word's id."""
-        words = [token.ensure_text() for token in tokens]
+        words = _words(tokens)
         indexed: Dict[str, Any] = {"elmo_tokens": self._characters.encode(words)}
         if self._static_namespace is not None:
             namespace = self._static_namespace
@@ -60,7 +60,7 @@ class ElmoHdf5Indexer(TokenIndexer):
         padded = {}
         for name, rows in tokens.items():
             array = np.asarray(rows, dtype=np.int16 if name == "elmo_tokens" else np.int64)[: padding_lengths[name]]
-            filled = np.full((padding_lengths[name], *array.shape[1:]), PADDING, dtype=array.dtype)
+            filled = np.zeros((padding_lengths[name], *array.shape[1:]), dtype=array.dtype)  # 0 is PADDING
             filled[: len(array)] = array
             padded[name] = torch.from_numpy(filled)
         return padded
@@ -71,3 +71,10 @@ class ElmoHdf5Indexer(TokenIndexer):
         if self._static_namespace is not None:
             empty["static_ids"] = []
         return empty
+
+
+def _words(tokens: List[Token]) -> List[str]:
+    words = [token.text for token in tokens]
+    if None in words:
+        tokens[words.index(None)].ensure_text()  # refuses
+    return words  # type: ignore[return-value]

@@ -6,12 +6,13 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from allennlp.common.file_utils import cached_path
 from allennlp.data.dataset_readers.dataset_reader import DatasetReader
-from allennlp.data.fields import Field, MetadataField, SequenceLabelField, TextField
+from allennlp.data.fields import Field, MetadataField, TextField
 from allennlp.data.instance import Instance
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
 from elmo_tagger.plugin.collection import garbage_collection_paused
+from elmo_tagger.plugin.tag_field import TagField
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
@@ -151,7 +152,7 @@ class ConllColumnsReader(DatasetReader):
         text = TextField(tokens)
         fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField(SentenceMetadata(metadata))}
         if tags is not None:
-            fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)
+            fields["tags"] = TagField(tags, text, self._label_namespace)
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:
