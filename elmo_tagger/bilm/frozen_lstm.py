@@ -1,13 +1,14 @@
 """The LSTM layers of weights that stay as they are, on a CPU: what `ProjectedLstm` computes, several times faster.
 
 Nothing is kept for gradients, so steps work in place; each weight lies as its products are fastest (`Matrix`); what a
-word adds to the gates of the first layer is computed once for each distinct word. A direction goes through all its
-layers before the other one begins, so that one weight after the other stays in the processor's cache.
+word adds to the gates of the first layer is computed once for each distinct word. The two directions run side by side;
+each goes through the layers on its own, so that one weight after the other stays in its core's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.matrix import Matrix
 from elmo_tagger.bilm.packing import Packing
+from elmo_tagger.bilm.side_by_side import side_by_side
 
 DirectionState = tuple[Tensor, Tensor]
 """Output (R, P) and cell (R, H) of R sentences after a step, of one direction."""
@@ -120,21 +122,38 @@ class FrozenStack:
             outputs: For some layers, counted from 1, (B * T, 2, P); the packing's places are overwritten.
             max_words: Bound on the words whose gates are held at once.
         """
-        lanes = packing.sentences
-        for direction, layers in enumerate(self._directions):
-            places = packing.places[direction]
-            below = vectors
-            for depth, (layer, (output, cell)) in enumerate(zip(layers, states, strict=False), start=1):
-                rows = words[places] if depth == 1 else None
-                values = vectors.new_empty(len(places), vectors.shape[1])
-                state = output[direction, lanes], cell[direction, lanes]
-                state = self._run_layer(layer, packing, below, rows, state, values, max_words)
-                output[direction, lanes], cell[direction, lanes] = state
-                if depth > 1 and self.options.use_skip_connections:
-                    values.add_(below)
-                if depth in outputs:
-                    outputs[depth][places, direction] = values
-                below = values
+        side_by_side(
+            *(
+                partial(self._run_direction, direction, packing, vectors, words, states, outputs, max_words)
+                for direction in (0, 1)
+            )
+        )
+
+    def _run_direction(
+        self,
+        direction: int,
+        packing: Packing,
+        vectors: Tensor,
+        words: Tensor,
+        states: list[State],
+        outputs: dict[int, Tensor],
+        max_words: int | None,
+    ) -> None:
+        """`run` for one direction, which writes nothing that belongs to the other."""
+        lanes, places = packing.sentences, packing.places[direction]
+        below = vectors
+        layers = self._directions[direction]
+        for depth, (layer, (output, cell)) in enumerate(zip(layers, states, strict=False), start=1):
+            rows = words[places] if depth == 1 else None
+            values = vectors.new_empty(len(places), vectors.shape[1])
+            state = output[direction, lanes], cell[direction, lanes]
+            state = self._run_layer(layer, packing, below, rows, state, values, max_words)
+            output[direction, lanes], cell[direction, lanes] = state
+            if depth > 1 and self.options.use_skip_connections:
+                values.add_(below)
+            if depth in outputs:
+                outputs[depth][places, direction] = values
+            below = values
 
     def _run_layer(
         self,
