@@ -9,7 +9,7 @@ from allennlp.data.vocabulary import Vocabulary
 
 
 class TagField(SequenceLabelField):
-    """A `SequenceLabelField` that looks its tags up and makes their tensor in one go; it gives what its parent gives."""
+    """A `SequenceLabelField` that indexes and makes its tensor in one go; the result is its parent's."""
 
     __slots__ = []
 

@@ -20,7 +20,7 @@ def fields(labels: list, namespace: str = "labels") -> list[SequenceLabelField]:
 
 
 def vocabulary(tags: list[str] = TAGS, namespace: str = "labels") -> Vocabulary:
-    return Vocabulary({namespace: {tag: 1 for tag in tags}})
+    return Vocabulary({namespace: dict.fromkeys(tags, 1)})
 
 
 @pytest.mark.parametrize("length", [0, 2, 4, 6])
