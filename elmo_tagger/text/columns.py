@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_lines, replace_file
+from elmo_tagger.text.column_rows import Rows
+from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_blocks, replace_file
 from elmo_tagger.text.sentence import Sentence
 
 DOCUMENT_MARKER = "-DOCSTART-"  # CoNLL-2003
@@ -47,97 +48,68 @@ def read_columns(
             an empty file, a file without sentences. Names the line.
         OSError: The file cannot be opened or unpacked.
     """
-    rows = _Rows(str(path), token_column=token_column, tag_column=tag_column, separator=separator)
-    current = rows.sentence(document=0)
-    document_begun = found = False
-    marked = document_marker or ""
-    number = 0
-    for number, line in read_text_lines(path, encoding=encoding, report=report):
-        if comment_prefix and line.startswith(comment_prefix):
-            continue
-        cells = rows.split(line)
-        # nearly all lines are done with the first look
-        marker = bool(marked) and marked in line and (marked in cells or line.startswith(marked + " "))
-        if cells and not marker:
-            try:
-                rows.append(current, cells, number)
-            except DataError as error:
-                give_or_raise(error, report)
-            continue
-        if current.tokens:
-            yield current
-            document_begun = found = True
-        new_document = marker and document_begun
-        current = rows.sentence(document=current.document + new_document)
-        document_begun = document_begun and not new_document
-    if current.tokens:
-        yield current
-    elif not found:
-        message = f"no sentences in its {number} lines" if number else "the file is empty"
-        give_or_raise(DataError(f"{path}: {message}", path=str(path)), report)
+    rows = Rows(str(path), token_column=token_column, tag_column=tag_column, separator=separator)
+    reading = _Reading(rows, marker=document_marker or "", comment=comment_prefix or "", report=report)
+    for number, text in read_text_blocks(path, encoding=encoding, report=report):
+        yield from reading.block(text, number)
+    yield from reading.end()
 
 
-class _Rows:
-    """Takes lines apart and sees to it that all have as many columns as the first."""
+class _Reading:
+    """The sentence that is being read, and what is known of those before it."""
 
-    def __init__(self, path: str, *, token_column: int, tag_column: int | None, separator: str | None):
-        if separator == "":
-            raise DataError("separator '': expected at least one character, or None for runs of spaces and tabs")
-        self.path = path
-        self.token_column = token_column
-        self.tag_column = tag_column
-        self.separator = separator
-        self.width = 0
-        self.first_line = 0
+    def __init__(self, rows: Rows, *, marker: str, comment: str, report: Report | None) -> None:
+        self._rows = rows
+        self._marker = marker
+        self._comment = comment
+        self._signs = [sign for sign in (marker, comment) if sign]  # of lines that are no rows
+        self._report = report
+        self._current = rows.sentence(document=0)
+        self._document_begun = self._found = False
+        self._lines = 0
 
-    def sentence(self, *, document: int) -> Sentence:
-        """An empty sentence to fill."""
-        return Sentence([], None if self.tag_column is None else [], self.path, [], document)
+    def block(self, text: str, number: int) -> Iterator[Sentence]:
+        """Sentences that end within these lines, the first of which has this number."""
+        for index, paragraph in enumerate(text.split("\n\n")):
+            if index:  # an empty line lies between
+                yield from self._finish()
+                number += 1
+            special = any(sign in paragraph for sign in self._signs)
+            if special or not self._rows.extend(self._current, paragraph, number):
+                for each, line in enumerate(paragraph.split("\n"), start=number):
+                    yield from self._line(line, each)
+            number += paragraph.count("\n") + 1
+        self._lines = number - 1
 
-    def split(self, line: str) -> list[str]:
-        """The cells of a line; none if it is blank."""
-        cells = line.replace("\t", " ").split(" ")
-        if "" in cells:
-            cells = [cell for cell in cells if cell]
-        if self.separator is None or not cells:
-            return cells
-        return line.split(self.separator)
+    def end(self) -> Iterator[Sentence]:
+        """The last sentence."""
+        yield from self._finish()
+        if not self._found:
+            path = self._rows.path
+            message = f"no sentences in its {self._lines} lines" if self._lines else "the file is empty"
+            give_or_raise(DataError(f"{path}: {message}", path=path), self._report)
 
-    def append(self, sentence: Sentence, cells: list[str], number: int) -> None:
-        """Adds a line's token and tag to the sentence."""
-        if len(cells) != self.width:
-            self._check_width(cells, number)
-        token = cells[self.token_column]
-        if not token:
-            raise self._error(number, f"empty token (column {self.token_column % self.width + 1} of {self.width})")
-        if self.tag_column is not None and sentence.tags is not None:
-            tag = cells[self.tag_column]
-            if not tag:
-                raise self._error(number, f"empty tag (column {self.tag_column % self.width + 1} of {self.width})")
-            sentence.tags.append(tag)
-        sentence.tokens.append(token)
-        sentence.lines.append(number)
+    def _line(self, line: str, number: int) -> Iterator[Sentence]:
+        if self._comment and line.startswith(self._comment):
+            return
+        cells = self._rows.split(line)
+        marker = bool(self._marker) and (self._marker in cells or line.startswith(self._marker + " "))
+        if not cells or marker:
+            yield from self._finish(new_document=marker)
+            return
+        try:
+            self._rows.append(self._current, cells, number)
+        except DataError as error:
+            give_or_raise(error, self._report)
 
-    def _check_width(self, cells: list[str], number: int) -> None:
-        if self.width:
-            more = self.separator is None and len(cells) > self.width
-            advice = " (tokens that contain spaces need separator='\\t')" if more else ""
-            found = _columns(len(cells))
-            raise self._error(number, f"{found}, expected {self.width} as in line {self.first_line}{advice}")
-        for name, column in (("token", self.token_column), ("tag", self.tag_column)):
-            if column is not None and not -len(cells) <= column < len(cells):
-                raise self._error(number, f"{_columns(len(cells))}, but the {name} column is {column} (counted from 0)")
-        if self.tag_column is not None and self.tag_column % len(cells) == self.token_column % len(cells):
-            raise self._error(
-                number,
-                f"{_columns(len(cells))}, expected one for tokens and another for tags"
-                f" (token column {self.token_column}, tag column {self.tag_column})",
-            )
-        self.width, self.first_line = len(cells), number
-
-    def _error(self, number: int, problem: str) -> DataError:
-        message = f"{self.path}:{number}: {problem}"
-        return DataError(message, path=self.path, line=number, reading="the line is left out")
+    def _finish(self, *, new_document: bool = False) -> Iterator[Sentence]:
+        document = self._current.document
+        if self._current.tokens:
+            yield self._current
+            self._document_begun = self._found = True
+        new_document = new_document and self._document_begun
+        self._current = self._rows.sentence(document=document + new_document)
+        self._document_begun = self._document_begun and not new_document
 
 
 def write_columns(
@@ -212,7 +184,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _columns(count: int) -> str:
-    return f"{count} column{'s' if count != 1 else ''}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from elmo_tagger.pipes import open_kept
 
 BOM = b"\xef\xbb\xbf"
+BLOCK = 2**16  # bytes that are decoded at once
+
+# By Python's names: encodings in which many lines together mean what each means alone. Others may carry a state over.
+_STATELESS = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
 
 
 class DataError(ValueError):
@@ -82,7 +88,50 @@ def read_text_lines(
         DataError: Bytes that are no text in this encoding; names the line and the byte's offset in the (unpacked) file.
         OSError: The file cannot be opened or unpacked.
     """
-    yield from decode_lines(read_lines(path), name=str(path), encoding=encoding, report=report)
+    for first, text in read_text_blocks(path, encoding=encoding, report=report):
+        yield from enumerate(text.split("\n"), start=first)
+
+
+def read_text_blocks(
+    path: str | Path, *, encoding: str = "utf-8", report: Callable[[DataError], None] | None = None
+) -> Iterator[tuple[int, str]]:
+    r"""As `read_text_lines`, many lines at a time: the number of the first, and the lines with `\n` between them."""
+    _check_encoding(encoding)
+    number, offset = 1, 0
+    for block in _whole_lines(read_pieces(path, BLOCK)):
+        text = _decoded(block.removeprefix(BOM) if number == 1 else block, encoding)
+        if text is None:
+            yield from decode_lines(
+                BytesIO(block), name=str(path), encoding=encoding, report=report, first_line=number, offset=offset
+            )
+        else:
+            text = text.removesuffix("\n")
+            yield number, text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text
+        number += block.count(b"\n")
+        offset += len(block)
+
+
+def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, none of the pieces ending within a line."""
+    held: list[bytes] = []  # joined once, however many pieces a line takes
+    for piece in pieces:
+        whole, feed, rest = piece.rpartition(b"\n")
+        if feed:
+            yield b"".join([*held, whole, feed])
+            held.clear()
+        held.append(rest)
+    if last := b"".join(held):
+        yield last
+
+
+def _decoded(block: bytes, encoding: str) -> str | None:
+    """The text of whole lines; None where they are to be decoded line by line."""
+    if codecs.lookup(encoding).name not in _STATELESS:
+        return None
+    try:
+        return block.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def decode_lines(
@@ -107,8 +156,7 @@ def decode_lines(
     Raises:
         DataError: As there.
     """
-    if "\n".encode(encoding) != b"\n":
-        raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
+    _check_encoding(encoding)
     for number, line in enumerate(lines, start=first_line):
         if number == 1 and line.startswith(BOM):
             line = line[len(BOM) :]
@@ -123,6 +171,12 @@ def decode_lines(
             text = line.decode(encoding, errors="replace")
         offset += len(line)
         yield number, text.removesuffix("\n").removesuffix("\r")
+
+
+def _check_encoding(encoding: str) -> None:
+    """Refuses encodings in which lines cannot be told before they are decoded."""
+    if "\n".encode(encoding) != b"\n":
+        raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
 
 
 def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: int) -> DataError:

@@ -1,14 +1,16 @@
 """Column files: what is read, what is refused, and that writing and reading are inverse."""
 
 import gzip
+import itertools
 import lzma
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elmo_tagger.text import DataError, Sentence, read_columns, write_columns
+from elmo_tagger.text import DataError, Sentence, files, read_columns, write_columns
+from elmo_tagger.text.column_rows import Rows
 
 PLAIN = "Ann B-PER\nsings O\n\nIn O\nRome B-LOC\n"
 NER = Path(__file__).parents[3] / "shared" / "data" / "ner"
@@ -191,6 +193,60 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, documents, tab: bo
     write_columns(sentences, path, separator="\t" if tab else " ")
     again = list(read_columns(path, separator="\t" if tab else None))
     assert [(s.tokens, s.tags, s.document) for s in again] == [(s.tokens, s.tags, s.document) for s in sentences]
+
+
+PLAIN_LINES = ["a O", "b\tB-X", "\u00a0 O"]
+ODD_LINES = ["", " ", "a  O", " a O", "a O ", "a", "d O O", "e f", "-DOCSTART- O", "-DOCSTART-", "x-DOCSTART- O", "# O"]
+OPTIONS = [{}, {"separator": " "}, {"comment_prefix": "#"}, {"document_marker": None}, {"tag_column": None}]
+
+
+def test_a_paragraph_at_once_is_its_lines_one_by_one() -> None:
+    for lines in itertools.product(PLAIN_LINES + ODD_LINES[:8], repeat=3):
+        rows = Rows("in.iob", token_column=0, tag_column=-1, separator=None)
+        together, single = rows.sentence(document=0), rows.sentence(document=0)
+        for sentence in (together, single):
+            rows.append(sentence, ["b", "O"], 1)
+        assert rows.extend(together, "\n".join(lines), 2) == all(line in [*PLAIN_LINES, "e f"] for line in lines)
+        if len(together.tokens) > 1:
+            for number, line in enumerate(lines, start=2):
+                rows.append(single, rows.split(line), number)
+        assert together == single
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(st.sampled_from([*PLAIN_LINES, "", ""]) | st.sampled_from(ODD_LINES), max_size=20),
+    feed=st.sampled_from(["\n", "\r\n"]),
+    block=st.integers(1, 60),
+    options=st.sampled_from(OPTIONS),
+)
+def test_paragraphs_are_read_as_their_lines(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], feed: str, block: int, options: dict
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "odd.iob"
+    path.write_bytes(feed.join(["b O", *lines]).encode())
+
+    def events() -> list[object]:
+        found: list[object] = []
+        for sentence in read_columns(path, report=lambda error: found.append(str(error)), **options):
+            found.append(sentence)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "BLOCK", block)
+        got = events()
+        patch.setattr(Rows, "extend", lambda *_: False)
+        assert got == events()
+
+
+def test_a_plain_paragraph_is_not_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "-DOCSTART- O\n\n" + "".join(f"a\tO\r\nb{n} O\r\n\r\n" for n in range(5)))
+    looked_at = []
+    split = Rows.split
+    monkeypatch.setattr(Rows, "split", lambda rows, line: looked_at.append(line) or split(rows, line))
+    assert [sentence.tokens for sentence in read_columns(path)] == [["a", f"b{n}"] for n in range(5)]
+    # the marker, the paragraph that tells how many columns there are, and the last, which ends with an empty line
+    assert looked_at == ["-DOCSTART- O", "a\tO", "b0 O", "a\tO", "b4 O", ""]
 
 
 def test_written_text(tmp_path: Path) -> None:
