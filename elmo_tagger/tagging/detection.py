@@ -17,6 +17,18 @@ from elmo_tagger.tagging.schemes import (
 from elmo_tagger.text.sentence import Sentence
 
 
+class _Judged(dict[tuple[str, str], frozenset[str]]):
+    """The schemes that each pair of neighbouring tags breaks; told once and remembered."""
+
+    def __missing__(self, pair: tuple[str, str]) -> frozenset[str]:
+        broken = self[pair] = frozenset(
+            name
+            for name in SCHEMES
+            if not (is_tag(pair[0], name) and is_tag(pair[1], name) and may_follow(*pair, name))
+        )
+        return broken
+
+
 class SchemeDetector:
     """Counts, scheme by scheme, the sentences that break it.
 
@@ -37,29 +49,17 @@ class SchemeDetector:
         self.sentences = 0
         self.broken = dict.fromkeys(SCHEMES, 0)
         self.first_problem: dict[str, str] = {}
-        self._judged: dict[tuple[str, str], frozenset[str]] = {}
+        self._judged = _Judged()
 
     def add(self, tagged: Tagged) -> None:
         """Take one sentence into account."""
         self.sentences += 1
-        for name in self._broken_by(tagged):
+        tags = (tagged.tags or []) if isinstance(tagged, Sentence) else tagged
+        # a sentence has many pairs, but few that differ
+        for name in frozenset().union(*map(self._judged.__getitem__, set(pairs_of(tags)))):
             self.broken[name] += 1
             if name not in self.first_problem:
                 self.first_problem[name] = self._problem(tagged, name)
-
-    def _broken_by(self, tagged: Tagged) -> frozenset[str]:
-        tags = (tagged.tags or []) if isinstance(tagged, Sentence) else tagged
-        # a sentence has many pairs, but few that differ
-        return frozenset().union(*map(self._judge, set(pairs_of(tags))))
-
-    def _judge(self, pair: tuple[str, str]) -> frozenset[str]:
-        if pair not in self._judged:
-            self._judged[pair] = frozenset(
-                name
-                for name in SCHEMES
-                if not (is_tag(pair[0], name) and is_tag(pair[1], name) and may_follow(*pair, name))
-            )
-        return self._judged[pair]
 
     def _problem(self, tagged: Tagged, name: str) -> str:
         position, message = next(problems(tagged, name))

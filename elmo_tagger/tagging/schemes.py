@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from elmo_tagger.text.sentence import Sentence, Span
 
@@ -156,7 +157,7 @@ def _has_what_it_needs(tag: str, neighbour: str, needs: Mapping[str, str]) -> bo
 
 def pairs_of(tags: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each two neighbouring tags of a sentence, its ends counted as `O`."""
-    return zip([OUTSIDE, *tags], [*tags, OUTSIDE], strict=True)
+    return pairwise([OUTSIDE, *tags, OUTSIDE])
 
 
 def is_well_formed(tags: Sequence[str], scheme: str | Scheme) -> bool:
@@ -315,7 +316,7 @@ def convert(tagged: Tagged, source: str | Scheme, target: str | Scheme, *, stric
     known = _conversion(source, target)
     tags = _tags(tagged)
     try:
-        return [known[window] for window in zip([OUTSIDE, *tags], tags, [*tags[1:], OUTSIDE], strict=False)]
+        return list(map(known.__getitem__, zip([OUTSIDE, *tags], tags, [*tags[1:], OUTSIDE], strict=False)))
     except KeyError:  # ill-formed, which takes the whole sentence to read or to describe
         return spans_to_tags(tags_to_spans(tagged, source, strict=strict), len(tags), target)
 
