@@ -67,18 +67,16 @@ class LstmSteps(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments."""
-        inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
+        inputs, weight, projection, _, cell, gates, cells, outputs = ctx.saved_tensors
         narrow, width = gates.dtype, projection.shape[2]
-        rounded_weight, rounded_projection = weight.to(narrow), projection.to(narrow)
         before = to_device(words_before(ctx.sizes), inputs.device)
-        previous_outputs = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
         tanh_cells = _tanh_(cells.clone())
         of_gates, of_cells = _slopes(gates, tanh_cells, previous_cells)
         of_projected = of_outputs.clone()
         later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
-        to_output = _Products(rounded_weight[:, width:].transpose(1, 2), steps=len(ctx.sizes))
-        to_hidden = _Products(rounded_projection.transpose(1, 2), steps=len(ctx.sizes))
+        to_output = _Products(weight[:, width:].to(narrow).transpose(1, 2), steps=len(ctx.sizes))
+        to_hidden = _Products(projection.to(narrow).transpose(1, 2), steps=len(ctx.sizes))
         for words in reversed(list(step_slices(ctx.sizes))):
             size = words.stop - words.start
             own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
@@ -91,21 +89,47 @@ class LstmSteps(torch.autograd.Function):
             leave.mul_(of_hidden)
             of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
             later_output[:, :size] = to_output(of_gates[:, words])
-        hidden = (gates.chunk(4, dim=-1)[3] * tanh_cells).to(narrow)
-        both = torch.cat([inputs.to(narrow), previous_outputs], dim=-1)
-        of_inputs = None
-        if ctx.needs_input_grad[0]:
-            of_inputs = torch.bmm(of_gates, rounded_weight[:, :width].transpose(1, 2)).to(inputs.dtype)
-        return (
-            of_inputs,
-            torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
-            of_gates.sum(dim=1, keepdim=True, dtype=weight.dtype),
-            torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
-            later_output.to(output.dtype),
-            later_cell,
-            None,
-            None,
-        )
+        return gradients_of_arguments(ctx, before, tanh_cells, of_gates, of_projected, later_output, later_cell)
+
+
+def gradients_of_arguments(
+    ctx: Any,
+    before: Tensor,
+    tanh_cells: Tensor,
+    of_gates: Tensor,
+    of_projected: Tensor,
+    of_output: Tensor,
+    of_cell: Tensor,
+) -> Any:
+    """What backward returns when it has gone through the steps: one product for each weight.
+
+    Args:
+        ctx: With what forward saved.
+        before: (N,) int64, see `words_before`.
+        tanh_cells: (2, N, H), hyperbolic tangents of the cells.
+        of_gates: (2, N, 4H), gradients of the gates before their activation.
+        of_projected: (2, N, P), gradients of the outputs before they are clipped.
+        of_output: (2, R, P), gradients of the outputs before the first step.
+        of_cell: (2, R, H), gradients of the cells before the first step.
+    """
+    inputs, weight, projection, output, _, gates, _, outputs = ctx.saved_tensors
+    narrow, width = gates.dtype, projection.shape[2]
+    previous = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
+    both = torch.cat([inputs.to(narrow), previous], dim=-1)
+    hidden = (gates.chunk(4, dim=-1)[3] * tanh_cells).to(narrow)
+    of_inputs = None
+    if ctx.needs_input_grad[0]:
+        of_inputs = torch.bmm(of_gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
+    return (
+        of_inputs,
+        torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
+        of_gates.sum(dim=1, keepdim=True, dtype=weight.dtype),
+        torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
+        of_output.to(output.dtype),
+        of_cell,
+        None,
+        None,
+    )
 
 
 def _forward(

@@ -15,13 +15,13 @@ class WeightsSourceError(ValueError):
     """A source that names no biLM."""
 
 
-def load_bilm(source: str, options_file: str | None = None, *, precision: str = "float32") -> Bilm:
+def load_bilm(source: str | Path, options_file: str | Path | None = None, *, precision: str = "float32") -> Bilm:
     """Load a biLM, stateless.
 
     Args:
         source: A directory with `options.json` and `weights.hdf5`; an archive (`model.tar.gz`) or the directory of a
             training run; a name of `named.NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or
-            the URL of an archive or of a `.hdf5` file.
+            the URL of an archive or of a `.hdf5` file. A `Path` is never a name.
         options_file: Path or URL of `options.json`, for a `.hdf5` file.
         precision: See `Bilm`.
 
@@ -32,8 +32,10 @@ def load_bilm(source: str, options_file: str | None = None, *, precision: str = 
         TrainedStateError: The archive is damaged or has no biLM.
         OSError: A file cannot be read.
     """
+    is_path, source = isinstance(source, Path), str(source)
+    options_file = None if options_file is None else str(options_file)
     try:
-        named = files_of(source, options_file)
+        named = None if is_path else files_of(source, options_file)
     except ValueError as error:
         raise WeightsSourceError(str(error)) from error
     if named is not None:

@@ -50,6 +50,8 @@ def test_it_is_not_mistaken_for_a_file_of_its_name(tmp_path: Path, monkeypatch: 
         load_bilm("starter")
     with pytest.raises(WeightsSourceError, match=r"^\./starter: expected options.json and weights.hdf5 in it"):
         load_bilm("./starter")
+    with pytest.raises(WeightsSourceError, match=r"^starter: expected options.json and weights.hdf5 in it"):
+        load_bilm(Path("starter"))
 
 
 def test_it_has_read_english() -> None:

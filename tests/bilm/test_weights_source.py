@@ -81,6 +81,8 @@ def test_every_source_gives_the_same_bilm(source: str, options: str | None, file
     bilm = load_bilm(str(files / source), options and str(files / options))
     assert fingerprint(bilm) == fingerprint(random_bilm())
     assert not bilm.stateful
+    from_paths = load_bilm(files / source, options and files / options)
+    assert fingerprint(from_paths) == fingerprint(bilm)
 
 
 def test_the_precision_is_handed_on(files: Path) -> None:

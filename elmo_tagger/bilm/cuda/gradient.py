@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from elmo_tagger.bilm.cuda.steps import training_steps
-from elmo_tagger.bilm.lstm_gradient import step_slices, words_before
+from elmo_tagger.bilm.lstm_gradient import gradients_of_arguments, step_slices, words_before
 from elmo_tagger.bilm.transfer import to_device
 
 
@@ -47,9 +47,9 @@ class FusedSteps(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments."""
-        inputs, weight, projection, output, cell, gates, cells, outputs = ctx.saved_tensors
+        inputs, weight, projection, _, cell, gates, cells, outputs = ctx.saved_tensors
         narrow, width = gates.dtype, projection.shape[2]
-        to_output, to_hidden = weight.to(narrow).transpose(1, 2), projection.to(narrow).transpose(1, 2)
+        to_output, to_hidden = weight[:, width:].to(narrow).transpose(1, 2), projection.to(narrow).transpose(1, 2)
         steps = training_steps(inputs.device, cell.dtype)
         of_projected = of_outputs.to(narrow, copy=True, memory_format=torch.contiguous_format)
         of_gates = torch.empty_like(gates)
@@ -71,22 +71,9 @@ class FusedSteps(torch.autograd.Function):
                 of_gates[:, words],
                 ctx.clips[0],
             )
-            torch.bmm(of_gates[:, words], to_output[:, :, width:], out=later_output[:, :size])
+            torch.bmm(of_gates[:, words], to_output, out=later_output[:, :size])
         places = to_device(words_before(ctx.sizes), inputs.device)
-        previous_outputs = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, places]
-        both = torch.cat([inputs.to(narrow), previous_outputs], dim=-1)
-        hidden = (gates.chunk(4, dim=-1)[3] * cells.tanh()).to(narrow)
-        needs_inputs = ctx.needs_input_grad[0]
-        return (
-            torch.bmm(of_gates, to_output[:, :, :width]).to(inputs.dtype) if needs_inputs else None,
-            torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
-            of_gates.sum(dim=1, keepdim=True, dtype=weight.dtype),
-            torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
-            later_output.to(output.dtype),
-            later_cell,
-            None,
-            None,
-        )
+        return gradients_of_arguments(ctx, places, cells.tanh(), of_gates, of_projected, later_output, later_cell)
 
 
 def _forward(
