@@ -124,7 +124,7 @@ class ConllColumnsReader(DatasetReader):
             "path": path,
             "line": sentence.lines[0],
         }
-        return self._instance([tokens[word] for word in sentence.tokens], tags, metadata)
+        return self._instance(list(map(tokens.__getitem__, sentence.tokens)), tags, metadata)
 
     def _scheme_of(self, sentences: List[Sentence]) -> Optional[str]:
         """The scheme of a file, detected from all of its sentences whatever share this process reads."""
@@ -149,7 +149,8 @@ class ConllColumnsReader(DatasetReader):
         return self._instance([Token(word) for word in words], tags, {"words": words, **(metadata or {})})
 
     def _instance(self, tokens: List[Token], tags: Optional[List[str]], metadata: Dict[str, Any]) -> Instance:
-        text = TextField(tokens)
+        text = TextField([])
+        text.tokens = tokens  # the constructor would ask each one whether it is a token
         fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField(SentenceMetadata(metadata))}
         if tags is not None:
             fields["tags"] = TagField(tags, text, self._label_namespace)

@@ -13,6 +13,13 @@ class TagField(SequenceLabelField):
 
     __slots__ = []
 
+    def count_vocab_items(self, counter: Dict[str, Dict[str, int]]) -> None:
+        """Counts the tags."""
+        if self._indexed_labels is None:
+            counts = counter[self._label_namespace]
+            for tag in self.labels:
+                counts[tag] += 1
+
     def index(self, vocab: Vocabulary) -> None:
         """Looks the tags up."""
         if self._skip_indexing:

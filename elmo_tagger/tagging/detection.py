@@ -21,10 +21,11 @@ class _Judged(dict[tuple[str, str], frozenset[str]]):
     """The schemes that each pair of neighbouring tags breaks; told once and remembered."""
 
     def __missing__(self, pair: tuple[str, str]) -> frozenset[str]:
+        previous, tag = pair
         broken = self[pair] = frozenset(
             name
             for name in SCHEMES
-            if not (is_tag(pair[0], name) and is_tag(pair[1], name) and may_follow(*pair, name))
+            if not (is_tag(previous, name) and is_tag(tag, name) and may_follow(previous, tag, name))
         )
         return broken
 

@@ -1,6 +1,7 @@
 """The field of tags beside its parent, AllenNLP's."""
 
 import pickle
+from collections import defaultdict
 
 import pytest
 import torch
@@ -34,6 +35,15 @@ def test_the_parents_tensors(labels: list, length: int) -> None:
         assert type(field) is TagField
         assert got.dtype == expected.dtype
         assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("labels", [TAGS, [3, 0, 2, 1], []])
+def test_the_parents_counts(labels: list) -> None:
+    ours, stock = (defaultdict(lambda: defaultdict(int)) for _ in range(2))
+    for counter, field in zip((ours, stock), fields(labels, "tags"), strict=True):
+        field.count_vocab_items(counter)
+        field.count_vocab_items(counter)
+    assert ours == stock
 
 
 def test_an_unknown_tag_has_the_vocabularys_id_for_such() -> None:
