@@ -12,6 +12,7 @@ from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
 from elmo_tagger.plugin.collection import garbage_collection_paused
+from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.tag_field import TagField
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
@@ -111,8 +112,15 @@ class ConllColumnsReader(DatasetReader):
         tokens = SharedTokens()
         while some := list(islice(mine, _AT_ONCE)):
             with garbage_collection_paused():
+                known = len(tokens)
                 instances = [self._of_sentence(sentence, scheme, file_path, tokens) for sentence in some]
+                self._announce(list(islice(tokens, known, None)))
             yield from instances
+
+    def _announce(self, words: List[str]) -> None:
+        for indexer in self._token_indexers.values():
+            if isinstance(indexer, ElmoHdf5Indexer):
+                indexer.expect(words)
 
     def _of_sentence(self, sentence: Sentence, scheme: Optional[str], path: str, tokens: SharedTokens) -> Instance:
         tags = sentence.tags
