@@ -40,7 +40,7 @@ class SharedTokens(Dict[str, Token]):
     """One token for each distinct word.
 
     A token that holds nothing but its text is the same wherever the word stands, and neither AllenNLP nor this package
-    changes a reader's tokens. (Where they are changed, as by a tokenizer with tags of its own, it is made anew.)
+    sets anything on a reader's tokens. One such dictionary serves one reading of one file, so nothing grows.
     """
 
     def __missing__(self, word: str) -> Token:
