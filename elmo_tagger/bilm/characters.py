@@ -49,8 +49,7 @@ def encode_words(words: Iterable[str], *, max_characters: int = 50) -> Ids:
     Returns:
         (W, C) int16.
     """
-    rows = b"".join(_row(word, max_characters) for word in words)
-    return _ID_OF_BYTE[np.frombuffer(rows, dtype=np.uint8).reshape(-1, max_characters)]
+    return ids_of_rows((byte_row(word, max_characters) for word in words), max_characters=max_characters)
 
 
 def encode_sentences(sentences: Sequence[Sequence[str]], *, max_characters: int = 50) -> Ids:
@@ -75,7 +74,8 @@ def boundary_ids(*, max_characters: int = 50) -> Ids:
     return encode_words((BEGIN_SENTENCE_WORD, END_SENTENCE_WORD), max_characters=max_characters)
 
 
-def _row(word: str, max_characters: int) -> bytes:
+def byte_row(word: str, max_characters: int) -> bytes:
+    """A word with its marks, a byte for each of its C character ids."""
     if word == BEGIN_SENTENCE_WORD:
         text = _BEGIN_SENTENCE_BYTE
     elif word == END_SENTENCE_WORD:
@@ -83,3 +83,9 @@ def _row(word: str, max_characters: int) -> bytes:
     else:
         text = word.encode("utf-8", "ignore")[: max_characters - 2]
     return (_BEGIN_BYTE + text + _END_BYTE).ljust(max_characters, _FILLING_BYTE)
+
+
+def ids_of_rows(rows: Iterable[bytes], *, max_characters: int) -> Ids:
+    """Character ids (W, C) int16 of W words' `byte_row`s."""
+    ids: Ids = _ID_OF_BYTE.take(np.frombuffer(b"".join(rows), dtype=np.uint8))
+    return ids.reshape(-1, max_characters)

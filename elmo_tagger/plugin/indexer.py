@@ -37,10 +37,6 @@ class ElmoHdf5Indexer(TokenIndexer):
         self._static_namespace = static_namespace
         self._characters = WordRows(max_characters=max_characters_per_token)
 
-    def expect(self, words: List[str]) -> None:
-        """Encodes words that are about to come: a quarter of the work of meeting them sentence by sentence."""
-        self._characters.encode(words)
-
     def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
         """Counts the word, if static words are wanted; characters need no vocabulary."""
         if self._static_namespace is not None:

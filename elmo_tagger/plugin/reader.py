@@ -12,13 +12,13 @@ from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
 from elmo_tagger.plugin.collection import garbage_collection_paused
-from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.tag_field import TagField
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
 from elmo_tagger.text.sentence import Sentence
 
+_SHARED_AT_MOST = 2**16  # tokens, then others are made
 _AT_ONCE = 1000  # sentences made into instances while no garbage is collected
 
 
@@ -40,10 +40,12 @@ class SharedTokens(Dict[str, Token]):
     """One token for each distinct word.
 
     A token that holds nothing but its text is the same wherever the word stands, and neither AllenNLP nor this package
-    sets anything on a reader's tokens. One such dictionary serves one reading of one file, so nothing grows.
+    sets anything on a reader's tokens.
     """
 
     def __missing__(self, word: str) -> Token:
+        if len(self) == _SHARED_AT_MOST:
+            self.clear()
         token = self[word] = Token(word)
         return token
 
@@ -103,36 +105,24 @@ class ConllColumnsReader(DatasetReader):
         self._source_scheme = get_scheme(source_scheme).name if source_scheme else None
         self._strict = strict
         self._label_namespace = label_namespace
+        self._tokens = SharedTokens()
 
     def _read(self, file_path: str) -> Iterator[Instance]:
         with garbage_collection_paused():
             sentences = list(read_columns(cached_path(file_path), **self._columns))
         scheme = self._scheme_of(sentences)
         mine = iter(self.shard_iterable(sentences))
-        tokens = SharedTokens()
         while some := list(islice(mine, _AT_ONCE)):
             with garbage_collection_paused():
-                known = len(tokens)
-                instances = [self._of_sentence(sentence, scheme, file_path, tokens) for sentence in some]
-                self._announce(list(islice(tokens, known, None)))
+                instances = [self._instance(sentence, scheme, file_path) for sentence in some]
             yield from instances
 
-    def _announce(self, words: List[str]) -> None:
-        for indexer in self._token_indexers.values():
-            if isinstance(indexer, ElmoHdf5Indexer):
-                indexer.expect(words)
-
-    def _of_sentence(self, sentence: Sentence, scheme: Optional[str], path: str, tokens: SharedTokens) -> Instance:
+    def _instance(self, sentence: Sentence, scheme: Optional[str], path: str) -> Instance:
         tags = sentence.tags
         if tags is not None and scheme is not None:
             tags = convert(sentence, scheme, self._coding_scheme or scheme, strict=self._strict)
-        metadata = {
-            "words": sentence.tokens,
-            "document": sentence.document,
-            "path": path,
-            "line": sentence.lines[0],
-        }
-        return self._instance(list(map(tokens.__getitem__, sentence.tokens)), tags, metadata)
+        metadata = {"document": sentence.document, "path": path, "line": sentence.lines[0]}
+        return self.text_to_instance(sentence.tokens, tags, metadata)
 
     def _scheme_of(self, sentences: List[Sentence]) -> Optional[str]:
         """The scheme of a file, detected from all of its sentences whatever share this process reads."""
@@ -154,12 +144,13 @@ class ConllColumnsReader(DatasetReader):
             metadata: Further entries for the `metadata` field.
         """
         words = list(words)
-        return self._instance([Token(word) for word in words], tags, {"words": words, **(metadata or {})})
-
-    def _instance(self, tokens: List[Token], tags: Optional[List[str]], metadata: Dict[str, Any]) -> Instance:
         text = TextField([])
-        text.tokens = tokens  # the constructor would ask each one whether it is a token
-        fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField(SentenceMetadata(metadata))}
+        # the constructor would ask each one whether it is a token
+        text.tokens = list(map(self._tokens.__getitem__, words))
+        fields: Dict[str, Field] = {
+            "tokens": text,
+            "metadata": MetadataField(SentenceMetadata({"words": words, **(metadata or {})})),
+        }
         if tags is not None:
             fields["tags"] = TagField(tags, text, self._label_namespace)
         return Instance(fields)

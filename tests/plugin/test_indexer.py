@@ -1,7 +1,5 @@
 """The indexer beside AllenNLP's, and the tensors of batches."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from allennlp.data import Instance, Vocabulary
@@ -10,9 +8,7 @@ from allennlp.data.fields import TextField
 from allennlp.data.token_indexers import ELMoTokenCharactersIndexer
 from allennlp.data.tokenizers import Token
 
-from elmo_tagger.bilm import encode_words, word_rows
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
-from elmo_tagger.plugin.reader import ConllColumnsReader
 
 SENTENCES = [["The", "plane", "landed", "."], ["Yes"], ["Ünï", "can", "'t", "x" * 60, "The", "<S>"], []]
 
@@ -47,24 +43,6 @@ def test_static_words_beside_them() -> None:
     ]
     assert tensors["elmo_tokens"].shape == (6, 50)
     assert not tensors["elmo_tokens"][4:].any()
-
-
-def test_a_readers_words_are_encoded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is expected is not encoded again, and comes out as it would have without."""
-    (tmp_path / "in.conll").write_text("".join(f"{word} O\n" for word in SENTENCES[2]) + "\nThe O\nThe O\nend O\n")
-    encoded = []
-
-    def note(words, **options):
-        encoded.append(list(words))
-        return encode_words(words, **options)
-
-    monkeypatch.setattr(word_rows, "encode_words", note)
-    reader = ConllColumnsReader({"elmo": ElmoHdf5Indexer()})
-    for instance in reader.read(str(tmp_path / "in.conll")):
-        instance.index_fields(Vocabulary({"labels": {"O": 1}}))
-        rows = instance["tokens"]._indexed_tokens["elmo"]["elmo_tokens"]
-        assert (rows == encode_words(instance["metadata"]["words"])).all()
-    assert encoded == [[*SENTENCES[2], "end"]]
 
 
 def test_a_token_without_text_is_refused() -> None:

@@ -11,6 +11,7 @@ from allennlp.data import DatasetReader
 from allennlp.data.tokenizers import Token
 from allennlp.nn import util
 
+from elmo_tagger.plugin import reader as reader_module
 from elmo_tagger.plugin.collection import garbage_collection_paused
 from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.tagging.schemes import TagSchemeError
@@ -165,17 +166,28 @@ def test_what_others_have_frozen_stays_frozen() -> None:
         gc.unfreeze()
 
 
-def test_a_word_has_one_token_in_a_file_and_another_in_each_text(tmp_path: Path) -> None:
+def test_a_word_has_one_token_and_no_more_are_kept_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "_SHARED_AT_MOST", 2)
     source = tmp_path / "in.conll"
-    source.write_text("a O\nb O\na O\n\na O\n")
-    ours = reader()
-    first, second = ours.read(str(source))
+    source.write_text("a O\nb O\na O\n\na O\n\nc O\na O\n")
+    first, second, third = reader().read(str(source))
     one, _, again = first["tokens"].tokens
     assert one is again is second["tokens"].tokens[0]
     assert list(first["tokens"]) == [Token("a"), Token("b"), Token("a")]
-    for other in (next(iter(ours.read(str(source)))), ours.text_to_instance(["a"])):  # nothing grows between files
-        assert other["tokens"][0] == one
-        assert other["tokens"][0] is not one
+    assert third["tokens"][1] == one
+    assert third["tokens"][1] is not one
+
+
+def test_a_subclass_can_make_its_own_instances(training_file: str) -> None:
+    class Upper(ConllColumnsReader):
+        def text_to_instance(self, words, tags=None, metadata=None):
+            return super().text_to_instance([word.upper() for word in words], tags, metadata)
+
+    for upper, usual in zip(Upper().read(training_file), reader().read(training_file), strict=True):
+        assert upper["metadata"]["words"] == [word.upper() for word in usual["metadata"]["words"]]
+        assert upper["metadata"]["line"] == usual["metadata"]["line"]
 
 
 def test_metadata_is_a_mapping_that_allennlp_can_write(training_file: str) -> None:
