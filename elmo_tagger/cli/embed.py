@@ -75,6 +75,7 @@ def embed(
     elif check_output(output, pooled=pool is not None, **go_on):
         _run(source, model, request, output, device, resume=resume, forget_sentences=forget_sentences, quiet=quiet)
     else:
+        _check_complete(source, model, request, output)
         warn(f"{output} is complete: nothing to resume")
 
 
@@ -106,6 +107,15 @@ def _run(
         _stop("" if output == "-" else f": what is done is in {output}.part, continue with --resume")
     if isinstance(opened, Hdf5Output) and opened.index_dropped:
         warn(f"{output}: sentence_to_index would have had more than {MAX_INDEX_BYTES >> 20} MiB and is left out")
+
+
+def _check_complete(source: SentenceSource, model: ModelSource, request: Request, output: str) -> None:
+    from elmo_tagger.vectors import job
+    from elmo_tagger.vectors.formats import complete_state
+    from elmo_tagger.vectors.record import check_complete
+
+    state = complete_state(output)  # before a large model is loaded
+    check_complete(source, state, settings=job.settings(source, request, *model.load()))
 
 
 def _run_ray(

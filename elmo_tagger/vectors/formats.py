@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from elmo_tagger.vectors.compute import SentenceVectors
-from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output
+from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output, recorded_state
 from elmo_tagger.vectors.json_output import JsonLinesOutput, StandardOutput
 from elmo_tagger.vectors.npy_output import NpyOutput
 from elmo_tagger.vectors.output import VectorOutput, check_free
@@ -26,7 +27,7 @@ def check_output(path: str, *, pooled: bool, resume: bool, overwrite: bool) -> b
         overwrite: Replace what is there.
 
     Returns:
-        False if the output to resume is complete.
+        False if the output to resume is complete; see `complete_state`.
 
     Raises:
         OutputError: A file stands in the way, or the format is not known or does not fit.
@@ -43,6 +44,25 @@ def check_output(path: str, *, pooled: bool, resume: bool, overwrite: bool) -> b
         raise OutputError(f"{path}: sentences differ in length: one .npy array needs --pool; expected that, or .hdf5")
     check_free(file, resume=resume, overwrite=overwrite)
     return not (resume and file.exists() and not partial_names(file)[0].exists())
+
+
+def complete_state(path: str) -> dict[str, Any]:
+    """What a complete output was made of, as `record.state_of`.
+
+    Of the formats only HDF5 has a place for it that nobody stumbles over: .npy is a header and numbers, and of .jsonl
+    each line is a sentence.
+
+    Raises:
+        OutputError: It keeps no record.
+    """
+    file = Path(path)
+    state = recorded_state(file) if file.suffix.lower() in HDF5_SUFFIXES else {}
+    if not state:
+        raise OutputError(
+            f"{path}: complete, but without a record of the settings and the input it was made of, so --resume cannot "
+            "tell whether they are these: keep it as it is, or make it anew with --overwrite"
+        )
+    return state
 
 
 def open_output(

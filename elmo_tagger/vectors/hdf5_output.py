@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -17,10 +18,11 @@ INDEX_NAME = "sentence_to_index"
 MAX_INDEX_BYTES = 1 << 28
 # Groups as of 2008: the names of millions of datasets then need no memory. Every h5py reads them.
 VERSION = ("v108", "v108")
+_RECORD = "elmo_tagger"  # an attribute: those who count or list the datasets do not see it
 
 
 class Hdf5Output(FileOutput):
-    """Datasets "0", "1", ..., one a sentence, and `sentence_to_index`.
+    """Datasets "0", "1", ..., one a sentence, and `sentence_to_index`; what they were made of is an attribute.
 
     A dataset is (L, T, 2P) for all layers, T = 0 for a sentence without words. `sentence_to_index` holds one JSON
     object from sentences to names of datasets; of equal sentences the last one's.
@@ -57,8 +59,9 @@ class Hdf5Output(FileOutput):
         self._remember(window)
 
     def finish(self) -> None:
-        """Add `sentence_to_index` and give the file its name."""
+        """Add `sentence_to_index` and the record of what was committed, and give the file its name."""
         with _Hdf5(self._file) as datasets:
+            datasets.attrs[_RECORD] = json.dumps(dict(self.state))
             if self._index is not None:
                 text = (b"{" + self._index[2:] + b"}").decode()
                 datasets.create_dataset(INDEX_NAME, data=[text], dtype=h5py.string_dtype())
@@ -72,6 +75,16 @@ class Hdf5Output(FileOutput):
             self._index += f', {json.dumps(sentence.text)}: "{number}"'.encode()
             if len(self._index) > self._max_index_bytes:
                 self._index = None
+
+
+def recorded_state(path: Path) -> dict[str, Any]:
+    """What the last commit to a complete file said; empty where it says nothing, or is no HDF5 at all."""
+    try:
+        with h5py.File(path, "r") as file:
+            state: dict[str, Any] = json.loads(file.attrs.get(_RECORD, "{}"))
+    except OSError:
+        return {}
+    return state
 
 
 class _Hdf5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,7 @@ from elmo_tagger.bilm import Bilm, ScalarMix
 from elmo_tagger.bilm.fingerprint import fingerprint
 from elmo_tagger.vectors.compute import Request, SentenceVectors
 from elmo_tagger.vectors.output import VectorOutput
-from elmo_tagger.vectors.partial_file import OutputError
+from elmo_tagger.vectors.record import Seen, another_input, check_settings, state_of
 from elmo_tagger.vectors.sentences import SentenceSource
 from elmo_tagger.vectors.windows import Window, windows
 
@@ -62,22 +61,24 @@ def run(
     """
     try:
         done = _already_done(output.state, settings)
-        seen = _Seen()
+        seen = Seen()
         max_tokens = BATCHES_PER_WINDOW * vectors.request.batch_tokens
         for window in windows(source.read(), max_tokens=max_tokens):
             seen.add(window)
             if skipped := seen.sentences <= done:
                 output.skip(window)
                 if seen.sentences == done and seen.hexdigest() != output.state["digest"]:
-                    raise _another_input(source, done)
+                    raise another_input(source, done)
             else:
                 if window.first < done:
-                    raise _another_input(source, done)
+                    raise another_input(source, done)
                 output.write(window, vectors([sentence.tokens for sentence in window.sentences]))
-                output.commit({"settings": settings, "sentences": seen.sentences, "digest": seen.hexdigest()})
+                output.commit(state_of(settings, seen))
             report(window, skipped)
         if seen.sentences < done:
-            raise _another_input(source, done)
+            raise another_input(source, done)
+        if not seen.sentences:
+            output.commit(state_of(settings, seen))  # otherwise the last window's did
         output.finish()
     except BaseException:
         output.abandon()
@@ -88,32 +89,5 @@ def run(
 def _already_done(state: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
     if not state:
         return 0
-    before = state["settings"]
-    changed = [name for name in settings if before.get(name) != settings[name]]
-    if changed:
-        differences = "; ".join(f"{name} was {before.get(name)!r}, is {settings[name]!r}" for name in changed)
-        raise OutputError(f"the interrupted run had other settings: {differences}: expected the same to --resume")
+    check_settings(state["settings"], settings)
     return int(state["sentences"])
-
-
-def _another_input(source: SentenceSource, done: int) -> OutputError:
-    return OutputError(
-        f"{source.name}: its first {done} sentences are not those that the interrupted run has written: expected the "
-        "same input to --resume"
-    )
-
-
-class _Seen:
-    """The sentences so far: their number and a hash."""
-
-    def __init__(self) -> None:
-        self.sentences = 0
-        self._digest = hashlib.blake2b(digest_size=16)
-
-    def add(self, window: Window) -> None:
-        for sentence in window.sentences:
-            self._digest.update("\0".join(sentence.tokens).encode("utf-8", "surrogatepass") + b"\n\0")
-        self.sentences += len(window.sentences)
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()

@@ -15,6 +15,7 @@ from typing import Any
 from elmo_tagger.vectors.compute import Request, SentenceVectors, chosen_device
 from elmo_tagger.vectors.model_source import ModelSource
 from elmo_tagger.vectors.partial_file import OutputError
+from elmo_tagger.vectors.record import Seen
 from elmo_tagger.vectors.sentences import STANDARD_INPUT, SentenceSource
 from elmo_tagger.vectors.shards import SHARD_FORMATS, prepare_folder, shard_path, write_manifest, write_shard
 from elmo_tagger.vectors.slices import Slice, slices
@@ -55,16 +56,19 @@ def run(
         The number of sentences.
 
     Raises:
-        OutputError: The folder holds shards already, or those of other settings, or a shard is missing in the end.
+        OutputError: The folder holds shards already, or those of other settings or another input, or a shard is
+            missing in the end.
         DataError: A line of the input is wrong.
         OSError: Reading or writing failed.
     """
     folder = Path(folder)
     _check(source, shard_format)
-    plan = list(slices(source, batch_tokens=request.batch_tokens))
+    seen = Seen()
+    plan = list(slices(source, batch_tokens=request.batch_tokens, seen=seen))
     manifest: dict[str, Any] = {
         "format": shard_format,
-        "sentences": sum(each.count for each in plan),
+        "sentences": seen.sentences,
+        "input": seen.hexdigest(),
         "shards": len(plan),
         "settings": dict(settings),
         "complete": False,
@@ -80,7 +84,7 @@ def run(
             f"{folder}: {len(missing)} shards are missing, the first is {missing[0]}: --resume makes them"
         )
     write_manifest(folder, {**manifest, "complete": True})
-    return sum(each.count for each in plan)
+    return seen.sentences
 
 
 class Worker:

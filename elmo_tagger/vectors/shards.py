@@ -46,7 +46,7 @@ def prepare_folder(folder: Path, manifest: dict[str, Any], *, resume: bool, over
     """Make a folder ready for shards.
 
     Raises:
-        OutputError: It holds vectors already, or those of other settings.
+        OutputError: It holds vectors already, or those of other settings or another input.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if resume and overwrite:
@@ -55,6 +55,8 @@ def prepare_folder(folder: Path, manifest: dict[str, Any], *, resume: bool, over
     shards = [file for shard_format in SHARD_FORMATS for file in folder.glob(f"part-*.{shard_format}")]
     if (path.exists() or shards) and not (resume or overwrite):
         raise OutputError(f"{folder}: holds vectors already: continue with --resume, or begin anew with --overwrite")
+    if resume and shards and not path.exists():
+        raise OutputError(f"{path}: missing, so nothing tells what the shards are of: begin anew with --overwrite")
     if resume and path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = [name for name in manifest if name != "complete" and before.get(name) != manifest[name]]

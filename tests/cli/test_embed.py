@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from elmo_tagger import Bilm
 from elmo_tagger.bilm import ScalarMix, trained_state
 from elmo_tagger.cli.app import app
+from tests.bilm.random_models import random_bilm
 from tests.vectors.test_ray import by_hand
 
 ROOT = Path(__file__).parents[2]
@@ -67,12 +68,47 @@ def test_to_a_file_and_on(text: Path, tmp_path: Path, bilm: Bilm) -> None:
         2,
         f"error: {output}: exists already: expected another name, or --overwrite\n",
     )
-    result = run(text, "--weights", BILM, "-o", output, "--resume")
+    result = run(text, "--weights", BILM, "-o", output, "--layers", "top", "--dtype", "float16", "--resume")
     assert (result.exit_code, result.stderr) == (0, f"warning: {output} is complete: nothing to resume\n")
     assert run(text, "--weights", BILM, "-o", output, "--overwrite", "--forget-sentences").exit_code == 0
     with h5py.File(output) as file:
         assert file["0"].shape == (3, 5, 64)
         assert "sentence_to_index" not in file
+
+
+def test_a_complete_file_is_resumed_only_as_it_was_made(text: Path, tmp_path: Path) -> None:
+    random_bilm().save(tmp_path)
+    output = tmp_path / "out.hdf5"
+    assert run(text, "--weights", BILM, "-o", output).exit_code == 0
+    before = output.read_bytes()
+    for arguments, message in (
+        (
+            ["--weights", BILM, "--layers", "top"],
+            "error: the earlier run had other settings: layers was 'all', is 'top'",
+        ),
+        (["--weights", tmp_path], "error: the earlier run had other settings: weights was '"),
+    ):
+        result = run(text, *arguments, "-o", output, "--resume")
+        assert (result.exit_code, message in result.stderr) == (2, True)
+    for content, number in ((TEXT.replace("left", "stayed"), 4), (TEXT + "More .\n", 5), (TEXT[:10], 1)):
+        text.write_text(content)
+        result = run(text, "--weights", BILM, "-o", output, "--resume")
+        assert result.exit_code == 2
+        assert f"error: {text}: its {number} sentences are not the 4 that the earlier run has written" in result.stderr
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["o.npy", "o.jsonl", "o.hdf5"])
+def test_a_complete_file_without_a_record_is_not_resumed(name: str, text: Path, tmp_path: Path) -> None:
+    output = tmp_path / name
+    assert run(text, "--weights", BILM, "--pool", "mean", "-o", output).exit_code == 0
+    if name == "o.hdf5":  # as earlier versions wrote it
+        with h5py.File(output, "r+") as file:
+            file.attrs.clear()
+    result = run(text, "--weights", BILM, "--pool", "mean", "-o", output, "--resume")
+    assert result.exit_code == 2
+    assert f"error: {output}: complete, but without a record of the settings and the input" in result.stderr
+    assert "keep it as it is, or make it anew with --overwrite" in result.stderr
 
 
 def test_json_lines_to_standard_output(text: Path, bilm: Bilm) -> None:

@@ -183,9 +183,7 @@ def test_other_settings_or_another_input_cannot_continue(source: SentenceSource,
         embed(source, path, resume=True, layers="top", mix=ScalarMix(3))
     for lines in (["Another", *LINES[1:]], LINES[:3]):
         Path(source.path).write_text("\n".join(lines) + "\n")
-        with pytest.raises(
-            OutputError, match=r"in.txt: its first \d+ sentences are not those that the interrupted run"
-        ):
+        with pytest.raises(OutputError, match=r"in.txt: its first \d+ sentences are not those that the earlier run"):
             embed(source, path, resume=True)
     assert [file.read_bytes() for file in partial_names(path)] == before, "a refusal changes nothing"
 

@@ -139,3 +139,10 @@ def test_refusals(source: SentenceSource, tmp_path: Path, monkeypatch: pytest.Mo
         run(source, folder, resume=True)
     with pytest.raises(OutputError, match="shards are missing"):
         run(source, folder, overwrite=True)
+    Path(source.path).write_text("\n".join(["Another", *LINES[1:]]) + "\n")
+    with pytest.raises(OutputError, match="out: begun with other input: expected the same to --resume"):
+        run(source, folder, resume=True)
+    (folder / "part-00000000.hdf5").touch()
+    (folder / "manifest.json").unlink()
+    with pytest.raises(OutputError, match=r"manifest\.json: missing, so nothing tells what the shards are of: begin"):
+        run(source, folder, resume=True)
