@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from elmo_tagger.text.files import DataError, decode_lines, read_lines
+from elmo_tagger.text.formats.json_lines import document_of_json
 from elmo_tagger.text.tokenize import Tokenizer, split_at_spaces
+from elmo_tagger.vectors.text_head import sentences_only
 
 STANDARD_INPUT = "-"
 LAYOUTS = ("text", "jsonl")
@@ -53,7 +55,8 @@ class SentenceSource:
     Attributes:
         path: A file, packed if named `.gz` or `.xz`; `-` for standard input.
         layout: `text`, one sentence a line, its words set apart by spaces; `jsonl`, one JSON object a line with
-            `tokens` (a list of words), or `sentence` or `text` (a string).
+            `tokens` (a list of words), or `sentence` or `text` (a string), with `token_offsets` as
+            `elmo-tagger convert` writes them where it has several sentences.
         tokenizer: For raw text: finds sentences and words. Text is then taken paragraph by paragraph, and blank lines
             only separate; otherwise an empty line is a sentence without words.
     """
@@ -86,13 +89,16 @@ class SentenceSource:
             first_line: That sentence's `line`.
 
         Raises:
-            DataError: A line is not UTF-8 or not what the layout says; names the line.
+            DataError: A line is not UTF-8 or not what the layout says; names the line. Or the text is a column file or
+                JSON.
             OSError: The file cannot be read.
         """
         counter = _Counter(self._lines(offset), offset)
         lines = _placed(decode_lines(counter, name=self.name, first_line=first_line, offset=offset), counter)
         if self.layout == "jsonl":
             return self._json(lines, counter)
+        if not offset:
+            lines = sentences_only(lines, path=self.path, name=self.name)
         if self.tokenizer is not None:
             return self._raw(lines, counter, self.tokenizer)
         return (_sentence(line.text, line, counter) for line in lines)
@@ -115,13 +121,15 @@ class SentenceSource:
         for line in lines:
             value = self._json_value(line)
             if isinstance(value, list):
-                yield InputSentence(" ".join(value), value, line.start, line.number, counter.bytes)
+                for tokens in value:
+                    yield InputSentence(" ".join(tokens), tokens, line.start, line.number, counter.bytes)
             elif self.tokenizer is not None:
                 yield from _tokenized(value, line, counter, self.tokenizer)
             else:
                 yield _sentence(value, line, counter)
 
-    def _json_value(self, line: _Line) -> str | list[str]:
+    def _json_value(self, line: _Line) -> str | list[list[str]]:
+        """A text, or the tokens of sentences."""
         try:
             fields: Any = json.loads(line.text)
         except ValueError as error:
@@ -130,15 +138,20 @@ class SentenceSource:
             raise self._not_a_sentence(line, f"received {line.text[:60]!r}")
         tokens = fields.get("tokens")
         if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
-            return tokens
+            return [tokens]
         text = fields.get("sentence", fields.get("text"))
         if tokens is not None or not isinstance(text, str):
             raise self._not_a_sentence(line, f"received {line.text[:60]!r}")
+        if "token_offsets" in fields:
+            return [sentence.tokens for sentence in document_of_json(fields, self._place(line), 0).sentences]
         return text
+
+    def _place(self, line: _Line) -> str:
+        return f"{self.name}:{line.number}"
 
     def _not_a_sentence(self, line: _Line, received: str) -> DataError:
         return DataError(
-            f'{self.name}:{line.number}: expected a JSON object with "tokens" (a list of strings), or "sentence" or '
+            f'{self._place(line)}: expected a JSON object with "tokens" (a list of strings), or "sentence" or '
             f'"text" (a string), {received}',
             path=self.path,
             line=line.number,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from elmo_tagger.corpus.convert import convert_file
 from elmo_tagger.text import DataError
 from elmo_tagger.text.tokenize import Tokenizer
 from elmo_tagger.vectors.sentences import SentenceSource, layout_of
@@ -102,3 +103,65 @@ def test_another_layout_is_refused() -> None:
     with pytest.raises(DataError, match="layout: expected one of text, jsonl, received 'csv'"):
         SentenceSource(path="x", layout="csv")
     assert [layout_of(name) for name in ("a.txt", "a.JSONL", "a.ndjson.xz", "-")] == ["text", "jsonl", "jsonl", "text"]
+
+
+COLUMNS = "-DOCSTART- -X- O\n\nNell NNP B-PER\nleft VBD O\n\nShe PRP O\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (COLUMNS, "a column file"),
+        ("So O\nthere O\n\nNell\tB-PER\nleft\tO", "a column file"),
+        ('[\n  {\n    "id": 1,', "JSON, expected"),
+        ('[{"id": 1}]', "JSON, expected"),
+        ('{\n"id": 1}', "JSON, expected"),
+        ('{"text": "Nell left"}\n', "JSON lines, expected"),
+    ],
+)
+@pytest.mark.parametrize("raw", [False, True])
+def test_what_is_no_text_is_refused(content: str, kind: str, raw: bool, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text(content)
+    with pytest.raises(DataError, match=rf"in\.txt: {kind}"):
+        tokens(tmp_path / "in.txt", tokenizer=Tokenizer() if raw else None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "He took a U-boat\nShe sent an E-mail\n",
+        "She sent an E-mail\nHis blood is type O\n",
+        "and O\nor O\n",
+        "B-PER\nO\n",
+        "Nell B-PER\nleft O\nAshton .\n",
+        '[\n{\n[ { " a " : 1\n',
+        "[ 1 ]\n{ }\n",
+        '{ " a " : 1 }\n',
+        "-DOCSTART- O\n",
+    ],
+)
+def test_text_that_looks_a_little_like_columns_or_json(content: str, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text(content)
+    assert tokens(tmp_path / "in.txt") == [line.split() for line in content.splitlines()]
+
+
+def test_the_advice_gives_the_sentences_of_a_column_file(tmp_path: Path) -> None:
+    """A document of several sentences is one line of JSON."""
+    path = tmp_path / "in.conll"
+    path.write_text(COLUMNS)
+    with pytest.raises(DataError) as refused:
+        tokens(path)
+    command = str(refused.value).rpartition(": ")[2].split()
+    assert command[:3] == ["elmo-tagger", "convert", str(path)]
+    convert_file(*command[2:])
+    assert tokens(Path(command[3]), layout=layout_of(command[3])) == [["Nell", "left"], ["She"]]
+
+
+def test_the_advice_for_label_studio(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('[{"data": {"text": "Nell left."}, "annotations": [{"result": []}]}]')
+    message = rf"convert it first: elmo-tagger convert {path} {tmp_path}/in.jsonl, and read that with --raw$"
+    with pytest.raises(DataError, match=message):
+        tokens(path)
+    convert_file(path, tmp_path / "in.jsonl")
+    assert tokens(tmp_path / "in.jsonl", layout="jsonl", tokenizer=Tokenizer()) == [["Nell", "left", "."]]
