@@ -96,15 +96,15 @@ def _run(
     from elmo_tagger.vectors.formats import open_output
     from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output
 
-    bilm, mix = model.load()
-    settings = job.settings(source, request, bilm, mix)
-    vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
-    opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
     try:
+        bilm, mix = model.load()
+        settings = job.settings(source, request, bilm, mix)
+        vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
+        opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
         with EmbeddingProgress(source.size, shown=not quiet) as progress:
             job.run(source, vectors, opened, settings=settings, report=progress.advance)
     except KeyboardInterrupt:
-        _stop("" if output == "-" else f": what is done is in {output}.part, continue with --resume")
+        _stop("" if output == "-" else _what_is_left(output))
     if isinstance(opened, Hdf5Output) and opened.index_dropped:
         warn(f"{output}: sentence_to_index would have had more than {MAX_INDEX_BYTES >> 20} MiB and is left out")
 
@@ -152,6 +152,13 @@ def _run_ray(
             )
     except KeyboardInterrupt:
         _stop(f": what is done is in {folder}, continue with --resume")
+
+
+def _what_is_left(output: str) -> str:
+    from elmo_tagger.vectors.partial_file import partial_names
+
+    part = partial_names(output)[0]
+    return f": what is done is in {part}, continue with --resume" if part.exists() else ": nothing was written yet"
 
 
 def _stop(hint: str) -> NoReturn:

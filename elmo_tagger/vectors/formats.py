@@ -30,7 +30,7 @@ def check_output(path: str, *, pooled: bool, resume: bool, overwrite: bool) -> b
         False if the output to resume is complete; see `complete_state`.
 
     Raises:
-        OutputError: A file stands in the way, or the format is not known or does not fit.
+        OutputError: A file stands in the way, its directory is missing, or the format is not known or does not fit.
     """
     if path == STANDARD_OUTPUT:
         if resume:
@@ -42,6 +42,8 @@ def check_output(path: str, *, pooled: bool, resume: bool, overwrite: bool) -> b
         raise OutputError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     if suffix == ".npy" and not pooled:
         raise OutputError(f"{path}: sentences differ in length: one .npy array needs --pool; expected that, or .hdf5")
+    if not file.parent.is_dir():
+        raise OutputError(f"{path}: the directory {file.parent} does not exist")
     check_free(file, resume=resume, overwrite=overwrite)
     return not (resume and file.exists() and not partial_names(file)[0].exists())
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from elmo_tagger import Bilm
 from elmo_tagger.bilm import ScalarMix, trained_state
 from elmo_tagger.cli.app import app
+from elmo_tagger.vectors.compute import SentenceVectors
 from tests.bilm.random_models import random_bilm
 from tests.vectors.test_ray import by_hand
 
@@ -195,14 +196,22 @@ def test_mistakes_are_named(arguments: list, message: str, text: Path) -> None:
     assert message in result.stderr
 
 
-def test_interrupted_by_the_keyboard(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("windows", [0, 1])
+def test_interrupted_by_the_keyboard(windows: int, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "o.hdf5"
+    compute, done = SentenceVectors.__call__, []
 
-    monkeypatch.setattr("elmo_tagger.vectors.job.run", interrupted)
-    result = run(text, "--weights", BILM, "-o", tmp_path / "o.hdf5")
-    expected = f"interrupted: what is done is in {tmp_path}/o.hdf5.part, continue with --resume\n"
-    assert (result.exit_code, result.stderr) == (130, expected)
+    def interrupted(self: SentenceVectors, sentences: list) -> list:
+        if len(done) == windows:
+            raise KeyboardInterrupt
+        done.append(sentences)
+        return compute(self, sentences)
+
+    monkeypatch.setattr(SentenceVectors, "__call__", interrupted)
+    result = run(text, "--weights", BILM, "-o", output, "--batch-tokens", "1")
+    left = f"what is done is in {output}.part, continue with --resume" if windows else "nothing was written yet"
+    assert (result.exit_code, result.stderr) == (130, f"interrupted: {left}\n")
+    assert Path(f"{output}.part").exists() is bool(windows)
 
 
 @pytest.fixture

@@ -236,6 +236,7 @@ def test_memory_does_not_grow_with_the_input(name: str, tmp_path: Path) -> None:
     [
         ({"path": "out.txt"}, r"out.txt: expected a name that ends in one of .hdf5, .h5, .npy, .jsonl"),
         ({"path": "out.npy", "pooled": False}, r"out.npy: sentences differ in length: one .npy array needs --pool"),
+        ({"path": "no/out.npy"}, r"no/out.npy: the directory .*/no does not exist$"),
         ({"path": "done.hdf5"}, r"done.hdf5: exists already: expected another name, or --overwrite"),
         ({"path": "begun.hdf5"}, r"begun.hdf5.part: left by an interrupted run: continue with --resume, or begin anew"),
         ({"path": "begun.hdf5", "resume": True, "overwrite": True}, "expected --resume or --overwrite, received both"),
