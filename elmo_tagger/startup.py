@@ -1,8 +1,9 @@
 """What must happen before AllenNLP is imported, whoever imports it.
 
 The `allennlp` command imports `allennlp_models` before it looks for plugins, and that import asks NLTK for downloads
-and prints deprecation warnings of libraries that AllenNLP's pins keep old. A plugin comes too late to stop either. So
-the wheel installs `elmo_tagger_startup.pth`, through which Python calls `install` when it starts. It costs a
+and prints deprecation warnings of libraries that AllenNLP's pins keep old. A plugin comes too late to stop either. And
+it is found only where a file `.allennlp_plugins` lies, unless it is one of the few that AllenNLP names itself.
+So the wheel installs `elmo_tagger_startup.pth`, through which Python calls `install` when it starts. It costs a
 millisecond: it puts one finder on `sys.meta_path`, which acts when the module in question is imported and leaves all
 else alone.
 (The classes below do not inherit from `importlib.abc`, whose import alone would take 15 ms of every start of Python.)
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 NLTK_DOWNLOADER = "allennlp_models.rc.tools.narrativeqa"
 """Downloads two NLTK corpora when it is imported; only the evaluation of NarrativeQA needs them."""
+
+PLUGINS = "allennlp.common.plugins"
+"""Names the plugins that are imported wherever `allennlp` is called."""
+PLUGIN = "elmo_tagger.plugin"
 
 KNOWN_WARNINGS: tuple[tuple[str, type[Warning], str], ...] = (
     # (start of the message, category, why it is harmless)
@@ -50,29 +55,42 @@ def silence_known_warnings() -> None:
 
 
 class _Finder:
-    """Finds nothing itself; watches for two names and passes on what the other finders find."""
+    """Finds nothing itself; watches for three names and passes on what the other finders find."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname == "allennlp":
             silence_known_warnings()
-        elif fullname == NLTK_DOWNLOADER:
-            spec = PathFinder.find_spec(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _WithoutDownloads(spec.loader)  # type: ignore[assignment]
-            return spec
-        return None
+        loader = {NLTK_DOWNLOADER: _WithoutDownloads, PLUGINS: _WithThePlugin}.get(fullname)
+        if loader is None:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = loader(spec.loader)  # type: ignore[assignment]
+        return spec
 
 
-class _WithoutDownloads:
-    """Executes a module while `nltk.download` does nothing."""
+class _Wrapped:
+    """A loader that leaves the work to another."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
+
+
+class _WithThePlugin(_Wrapped):
+    """Executes AllenNLP's list of plugins and puts this one on it."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        module.DEFAULT_PLUGINS = (*module.DEFAULT_PLUGINS, PLUGIN)  # type: ignore[attr-defined]
+
+
+class _WithoutDownloads(_Wrapped):
+    """Executes a module while `nltk.download` does nothing."""
 
     def exec_module(self, module: ModuleType) -> None:
         import nltk

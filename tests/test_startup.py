@@ -48,3 +48,15 @@ def test_the_module_that_downloads_is_still_where_it_was() -> None:
     models = pytest.importorskip("allennlp_models")
     source = Path(models.__file__).parent.joinpath(*startup.NLTK_DOWNLOADER.split(".")[1:]).with_suffix(".py")
     assert "nltk.download" in source.read_text()
+
+
+def test_the_plugin_is_found_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("allennlp")
+    from allennlp.common import plugins
+
+    assert startup.PLUGIN in plugins.DEFAULT_PLUGINS  # this process was started through the finder
+    monkeypatch.chdir(tmp_path)
+    imported = []
+    monkeypatch.setattr(plugins, "import_module_and_submodules", lambda name, **_: imported.append(name))
+    plugins.import_plugins()
+    assert imported[-1] == startup.PLUGIN

@@ -1,6 +1,8 @@
 """Errors in data and configs reach users of the `allennlp` command as one line, without a traceback."""
 
+import json
 import logging
+import os
 import re
 import sys
 import traceback
@@ -60,6 +62,9 @@ def log_plainly(record: logging.LogRecord) -> bool:
 
 def print_plainly(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
     """An excepthook; whatever is not one of `PLAIN` keeps its traceback."""
+    if isinstance(error, BrokenPipeError):
+        _close_output()  # who read it, `head` for one, has read enough
+        return
     message = message_of(error)
     if message is None:
         _PYTHONS_HOOK(kind, error, trace)
@@ -79,12 +84,29 @@ def message_of(error: BaseException) -> Optional[str]:
         return f"the config takes a value from the environment variable {name}, which is not set: export {name}=..."
     if isinstance(error, TypeError) and _raised_in(error, "from_params.py"):
         return f"the config: {error}"
+    if isinstance(error, TypeError) and _raised_in(error, "predictor.py"):
+        return f"--predictor-args: {error}"
+    if isinstance(error, json.JSONDecodeError) and _passed_through(error, "_get_predictor"):
+        return f"--predictor-args: expected a JSON object, received {error.doc!r} ({error})"
+    if re.match("(STATIC|RUNTIME) ERROR:", str(error)):  # Jsonnet's
+        where = "--overrides" if re.match(r"STATIC ERROR: \d+:\d+:", str(error)) else "the config"
+        return f"{where}: {' '.join(str(error).split())}"
     if isinstance(error, ProcessRaisedException):
         # The worker's traceback as text; its last line is "module.Class: message".
         kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
         if kind in {f"{each.__module__}.{each.__name__}" for each in PLAIN}:
             return message
     return None
+
+
+def _close_output() -> None:
+    """Gives what is still to be written at exit a place to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _passed_through(error: BaseException, function: str) -> bool:
+    """Whether a function of this name, or what it called, raised the error."""
+    return any(frame.name == function for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _raised_in(error: BaseException, file: str) -> bool:

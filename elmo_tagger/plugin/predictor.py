@@ -6,12 +6,15 @@ import locale
 import sys
 from typing import Any, Dict, Iterator, List, NamedTuple
 
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict, sanitize
 from allennlp.data import DatasetReader, Instance
+from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from elmo_tagger.plugin.pace import Pace
+from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer
 
@@ -60,10 +63,13 @@ class EntitiesPredictor(Predictor):
 
     Args:
         model: An `elmo_bilstm_crf`.
-        dataset_reader: Its reader.
+        dataset_reader: Its reader, `conll_columns` or any of AllenNLP's whose `text_to_instance` takes tokens.
         language: spaCy's code of the language whose word rules split raw text.
         min_confidence: Leave out entities that are less probable than this. Tags stay.
         frozen: Whether to switch the model to evaluation.
+
+    Raises:
+        ConfigurationError: `min_confidence` is no probability.
     """
 
     def __init__(
@@ -75,6 +81,8 @@ class EntitiesPredictor(Predictor):
         frozen: bool = True,
     ) -> None:
         super().__init__(model, dataset_reader, frozen)
+        if not 0.0 <= min_confidence <= 1.0:
+            raise ConfigurationError(f"min_confidence: expected a probability, 0 to 1, received {min_confidence}")
         self._tokenizer = Tokenizer(language=language)
         self._min_confidence = min_confidence
         self._inputs_read = 0
@@ -122,11 +130,7 @@ class EntitiesPredictor(Predictor):
         if len(good) < len(inputs):
             return _Refused(self.predict_batch_json(good) if good else [], inputs[len(good)]["problem"])
         documents = [self._read(each) for each in inputs]
-        instances = [
-            self._dataset_reader.text_to_instance(sentence.tokens)
-            for document in documents
-            for sentence in document.sentences
-        ]
+        instances = [self._instance(sentence.tokens) for document in documents for sentence in document.sentences]
         predictions = iter(self._predict_by_length(instances))
         return [self._assemble(document, [next(predictions) for _ in document.sentences]) for document in documents]
 
@@ -157,6 +161,11 @@ class EntitiesPredictor(Predictor):
             )
             sentences = [TokenizedSentence([*tokens], [*starts], [*ends])]
         return Document(text, sentences, extra)
+
+    def _instance(self, words: List[str]) -> Instance:
+        """The reader's instance; one of another kind, as an old archive has, takes tokens as AllenNLP's do."""
+        ours = isinstance(self._dataset_reader, ConllColumnsReader)
+        return self._dataset_reader.text_to_instance(words if ours else [Token(word) for word in words])
 
     def _predict_by_length(self, instances: List[Instance]) -> List[JsonDict]:
         """The model's outputs, in order; batches are made of sentences of like length and bounded."""

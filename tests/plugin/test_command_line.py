@@ -1,12 +1,15 @@
 """What users of the `allennlp` command see when something is wrong: the reason, and no traceback."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from allennlp.commands import predict
 from allennlp.common.checks import ConfigurationError
 from torch.multiprocessing import ProcessRaisedException
 
@@ -53,6 +56,18 @@ def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Pa
             RuntimeError("RUNTIME ERROR: undefined external variable: TRAIN\n\tx:1"),
             "the config takes a value from the environment variable TRAIN, which is not set: export TRAIN=...",
         ),
+        (
+            RuntimeError('STATIC ERROR: runs/a.jsonnet:3:1: unexpected: "}" while parsing terminal\n'),
+            'the config: STATIC ERROR: runs/a.jsonnet:3:1: unexpected: "}" while parsing terminal',
+        ),
+        (
+            RuntimeError("STATIC ERROR: 1:25: expected a comma before next field.\n"),
+            "--overrides: STATIC ERROR: 1:25: expected a comma before next field.",
+        ),
+        (
+            RuntimeError("RUNTIME ERROR: no vectors\n\t1:5-14\tobject"),
+            "the config: RUNTIME ERROR: no vectors 1:5-14 object",
+        ),
         (ZeroDivisionError("a bug keeps its traceback"), None),
         (ProcessRaisedException("\n-- Process 1\nTrace\nelmo_tagger.text.files.DataError: a:3: bad", 1, 1), "a:3: bad"),
         (ProcessRaisedException("\n-- Process 1\nTrace\nZeroDivisionError: division by zero", 1, 1), None),
@@ -60,3 +75,44 @@ def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Pa
 )
 def test_messages_of_data_and_configs_are_plain(error: BaseException, message: object) -> None:
     assert message_of(error) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            '{"min_confidence": 0.8',
+            r"^--predictor-args: expected a JSON object, received '\{\"min_confidence\": 0.8' \(",
+        ),
+        (
+            '{"min_confidenc": 0.8}',
+            r"^--predictor-args: EntitiesPredictor.* unexpected keyword argument 'min_confidenc'$",
+        ),
+        ('{"min_confidence": 80}', "^min_confidence: expected a probability, 0 to 1, received 80$"),
+    ],
+)
+def test_arguments_of_the_predictor_are_checked(archive: Path, given: str, message: str) -> None:
+    with pytest.raises((ValueError, TypeError, ConfigurationError)) as caught:
+        predict._get_predictor(
+            Namespace(
+                archive_file=str(archive / "model.tar.gz"),
+                weights_file=None,
+                cuda_device=-1,
+                overrides="",
+                predictor="entities",
+                dataset_reader_choice="validation",
+                file_friendly_logging=False,
+                predictor_args=given,
+            )
+        )
+    assert re.search(message, message_of(caught.value) or "")
+
+
+def test_who_has_read_enough_is_told_nothing() -> None:
+    program = "import sys; from elmo_tagger.plugin.plain_errors import print_plainly; sys.excepthook = print_plainly\n"
+    program += "while True: print('x' * 1000)"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""

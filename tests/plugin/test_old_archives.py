@@ -9,7 +9,9 @@ from allennlp.models.archival import load_archive
 from allennlp.modules.elmo import batch_to_ids
 from allennlp.modules.token_embedders import TokenEmbedder
 from allennlp.predictors import Predictor
+from allennlp_models.tagging import Conll2003DatasetReader
 
+from elmo_tagger.plugin.predictor import EntitiesPredictor
 from tests.plugin.conftest import tagger_config
 
 SENTENCES = [["Emma", "Stone", "flew", "to", "Oslo", "."], ["Yes"]]
@@ -55,3 +57,7 @@ def test_an_archive_of_crf_tagger_is_predicted_by_ours(
         instance = archive.dataset_reader.text_to_instance(sentence)
         archive.dataset_reader.apply_token_indexers(instance)
         assert predictor.predict_json({"tokens": sentence})["tags"] == old.forward_on_instance(instance)["tags"]
+    # the reader that such an archive has takes tokens, not words
+    stock = Conll2003DatasetReader(archive.dataset_reader._token_indexers)
+    text = {"text": "Emma Stone flew to Oslo."}
+    assert EntitiesPredictor(archive.model, stock).predict_json(text) == predictor.predict_json(text)
