@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tarfile
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def load_bilm(source: str | Path, options_file: str | Path | None = None, *, pre
         return Bilm.load(*named, precision=precision)
     path = local(source)
     if not path.exists():
-        raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}")
+        near = [] if is_path else difflib.get_close_matches(source, NAMED, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}{hint}")
     if options_file is None and _is_archive(path):
         return read_archive(path).bilm(precision=precision)
     options, weight_file = _pair(source, path, options_file)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from elmo_tagger.cli.terminal import Page, print_json
+from elmo_tagger.pipes import open_kept
 
 if TYPE_CHECKING:
     from elmo_tagger.bilm.training.text_blocks import Report
@@ -22,7 +23,8 @@ _LITTLE = 1 << 22  # bytes that are read sooner than a process has started
 
 def vocab(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES", help="Text, one tokenised sentence a line; .gz, .xz.")
+        list[Path],
+        typer.Argument(metavar="FILES", help="Text, one tokenised sentence a line; .gz, .xz; - for standard input."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The vocabulary to write, one word a line.")],
     size: Annotated[Optional[int], typer.Option(help="Words at most, <S>, </S> and <UNK> included.")] = None,
@@ -36,7 +38,7 @@ def vocab(
     from elmo_tagger.bilm.training.word_counts import count_words
     from elmo_tagger.text.files import replace_file
 
-    total = sum(file.stat().st_size for file in files)
+    total = sum(map(_bytes, files))
     if workers is None:
         workers = (os.cpu_count() or 1) if total > _LITTLE else 0
     with _progress(total, shown=not quiet) as report:
@@ -69,6 +71,14 @@ def _show(found: WordCounts, words: int, output: Path) -> None:
     if sizes:
         rows = [[f"{size:,}", f"{100 * found.coverage(size):.2f}"] for size in sizes]
         page.table(["words", "coverage %"], rows, left=0)
+
+
+def _bytes(file: Path) -> int:
+    kept = open_kept(file)
+    if kept is None:
+        return file.stat().st_size
+    with kept:
+        return os.fstat(kept.fileno()).st_size
 
 
 @contextmanager

@@ -141,6 +141,13 @@ def test_sources_that_name_none(source: str, options: str | None, message: str, 
         load_bilm(str(files / source), options and str(files / options))
 
 
+def test_a_name_that_is_nearly_one_of_the_packages() -> None:
+    with pytest.raises(WeightsSourceError, match=r"^start: no such file .* the name starter; did you mean starter\?$"):
+        load_bilm("start")
+    with pytest.raises(WeightsSourceError, match=r"the name starter$"):
+        load_bilm(Path("start"))
+
+
 def test_the_mix_of_an_archive(files: Path) -> None:
     mix = read_archive(files / "model.tar.gz").mix()
     torch.testing.assert_close(mix.weights(), MIX.weights())

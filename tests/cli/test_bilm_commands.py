@@ -41,6 +41,12 @@ def test_vocab_as_json(text: Path, tmp_path: Path) -> None:
     assert json.loads(result.stdout) == facts
 
 
+def test_vocab_of_standard_input(tmp_path: Path) -> None:
+    result = run(app, ["vocab", "-", "-o", str(tmp_path / "v"), "--quiet"], input=b"the cat\nthe dog\n")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "v").read_text() == "<S>\n</S>\n<UNK>\nthe\ncat\ndog\n"
+
+
 def test_vocab_shows_what_larger_sizes_would_cover(tmp_path: Path) -> None:
     (tmp_path / "text").write_text(" ".join(f"w{number}" for number in range(2000)))
     result = run(app, ["vocab", str(tmp_path / "text"), "-o", str(tmp_path / "v"), "--quiet"])

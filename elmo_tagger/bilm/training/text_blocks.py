@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
+from elmo_tagger.pipes import open_kept
 from elmo_tagger.text.files import BOM
 
 BLOCK_BYTES = 1 << 22  # large against the cost of handing a block over, small against memory
@@ -41,20 +42,21 @@ class TextBlock:
 def read_blocks(paths: Iterable[str | Path], *, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
     """The lines of files, one file after the other; `.gz` and `.xz` are unpacked on the way.
 
-    A line longer than a block makes its block longer. A file's byte order mark is taken off.
+    Pipes, and `-` for standard input, are read within `pipes_kept`. A line longer than a block
+    makes its block longer. A file's byte order mark is taken off.
 
     Raises:
         OSError: A file cannot be read, or a compressed one is cut off or damaged.
     """
     for path in paths:
-        with Path(path).open("rb") as raw:
+        with open_kept(path) or Path(path).open("rb") as raw:
             try:
                 yield from _blocks(str(path), raw, block_bytes)
             except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
                 raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
 
 
-def _blocks(path: str, raw: BinaryIO, block_bytes: int) -> Iterator[TextBlock]:
+def _blocks(path: str, raw: IO[bytes], block_bytes: int) -> Iterator[TextBlock]:
     stream = _unpacked(raw, Path(path).suffix.lower())
     data = stream.read(block_bytes)
     offset, line = 0, 1
@@ -72,7 +74,7 @@ def _blocks(path: str, raw: BinaryIO, block_bytes: int) -> Iterator[TextBlock]:
         data = data[end:] + more
 
 
-def _unpacked(raw: BinaryIO, suffix: str) -> IO[bytes]:
+def _unpacked(raw: IO[bytes], suffix: str) -> IO[bytes]:
     if suffix == ".gz":
         return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if suffix == ".xz":
