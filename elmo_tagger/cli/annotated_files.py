@@ -23,7 +23,13 @@ GoldColumn = Annotated[
 PredColumn = Annotated[
     Optional[int], typer.Option("--pred-column", help="Column of the predicted tags, from 0 or from the end.")
 ]
-Separator = Annotated[Optional[str], typer.Option(help="What parts columns (default: spaces and tabs).")]
+Separator = Annotated[
+    Optional[str],
+    typer.Option(
+        help=r"What parts columns (default: spaces and tabs); \t for a tab.",
+        callback=lambda typed: "\t" if typed == r"\t" else typed,  # a shell does not make a tab of it
+    ),
+]
 GoldScheme = Annotated[Optional[str], typer.Option("--scheme", help="Tag scheme of gold (default: found).")]
 PredScheme = Annotated[
     Optional[str], typer.Option("--pred-scheme", help="Tag scheme of the predictions (default: found).")

@@ -59,6 +59,8 @@ def convert(
         )
 
     piped = str(target) == _STANDARD_OUTPUT
+    if not piped and source.exists() and target.exists() and target.samefile(source):
+        raise ValueError(f"{target}: is the file to convert: expected another name for what is written")
     report = _through_a_pipe(converted) if piped else converted(target)
     if as_json:
         print_json(vars(report), err=piped)

@@ -12,6 +12,7 @@ import numpy as np
 from elmo_tagger.corpus.check_report import KEPT, TOKEN_BYTES, CheckReport, FileReport
 from elmo_tagger.corpus.duplicates import find_duplicates
 from elmo_tagger.corpus.inconsistency import find_inconsistencies
+from elmo_tagger.corpus.roles import why_untagged
 from elmo_tagger.corpus.sources import COLUMNS, DEFAULTS, FileOptions, Source, open_source
 from elmo_tagger.corpus.store import Ids, Store, StoreBuilder
 from elmo_tagger.corpus.verdict import failures_of, reader_options, warnings_of
@@ -49,6 +50,8 @@ def check_files(
         source = open_source(name, options)
         file, stores[name] = _read(source, words, types, scheme)
         file.reader = reader_options(source, options)
+        if file.sentences and not source.tagged:
+            file.untagged = why_untagged(name, separator=options.separator)
         report.files.append(file)
     _find_long_tokens(report.files, stores, words)
     report.missing_types = _missing_types(report)

@@ -29,6 +29,7 @@ class FileReport:
         entities: By type, how many, commonest first.
         sentence_lengths, entity_lengths: How many sentences or entities there are of each length in tokens.
         reader: Options that the dataset reader `conll_columns` needs for this file; empty where its defaults do.
+        untagged: What is in the place of tags; empty where there are tags.
         unreadable: What is wrong with the file as a whole.
         errors: How many lines cannot be read or have ill-formed tags.
         messages: The first of them, as `path:line: what is wrong and how it would be read`.
@@ -48,6 +49,7 @@ class FileReport:
     sentence_lengths: dict[int, int] = field(default_factory=dict)
     entity_lengths: dict[int, int] = field(default_factory=dict)
     reader: dict[str, int | str] = field(default_factory=dict)
+    untagged: str = ""
     unreadable: list[str] = field(default_factory=list)
     errors: int = 0
     messages: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -53,15 +53,38 @@ def guess_roles(path: str | Path, *, separator: str | None = None) -> Roles:
     return Roles(tuple(names), token_column, tag_columns[-1] if tag_columns else None)
 
 
+def why_untagged(path: str | Path, *, separator: str | None = None) -> str:
+    """Of a file in which no column looks like tags: what is in the place of tags, and what may be missing.
+
+    Raises:
+        OSError: The file cannot be opened or unpacked.
+    """
+    rows = list(_rows(path, separator))
+    if not rows:
+        return f"none of its first {SAMPLE_LINES:,} lines has a column"
+    number, cells = rows[0]
+    found = (
+        f"its last column begins with {cells[-1][:40]!r} ({path}:{number}), expected O or a letter and type such as "
+        "B-PER"
+    )
+    commas = separator is None and all(len(cells) == 1 and "," in cells[0] for _, cells in rows)
+    return found + ("; every line has a comma: try --separator ," if commas else "")
+
+
 def _sample(path: str | Path, separator: str | None) -> list[list[str]]:
     by_width: dict[int, list[list[str]]] = {}
-    lines = read_text_lines(path, report=lambda error: None)
-    for _, line in islice(lines, SAMPLE_LINES):
+    for _, cells in _rows(path, separator):
+        by_width.setdefault(len(cells), []).append(cells)
+    return max(by_width.values(), key=len, default=[])
+
+
+def _rows(path: str | Path, separator: str | None) -> Iterator[tuple[int, list[str]]]:
+    """The cells of the first lines that have any, with the lines' numbers."""
+    for number, line in islice(read_text_lines(path, report=lambda error: None), SAMPLE_LINES):
         cells = line.replace("\t", " ").split(" ") if separator is None else line.split(separator)
         cells = [cell for cell in cells if cell] if separator is None else cells
         if cells and cells != [""] and DOCUMENT_MARKER not in cells:
-            by_width.setdefault(len(cells), []).append(cells)
-    return max(by_width.values(), key=len, default=[])
+            yield number, cells
 
 
 def _role(column: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ def failures_of(file: FileReport, *, train: str) -> list[str]:
     if not file.sentences:
         failures += [] if file.unreadable else [f"{file.path}: no sentences"]
     elif file.scheme is None:
-        failures.append(f"{file.path}: no tags")
+        failures.append(f"{file.path}: no tags: {file.untagged}")
     elif file.path == train and not file.entities:
         failures.append(f"{file.path}: every tag is {OUTSIDE}, nothing to learn")
     return failures

@@ -203,6 +203,24 @@ def test_convert() -> None:
     assert Path("back.conll").read_text(encoding="utf-8").replace("\n\n", "\n").split() == GOOD.split()
 
 
+def test_convert_does_not_write_over_its_input() -> None:
+    Path("link.conll").symlink_to("train.conll")
+    for name in ("train.conll", "link.conll"):
+        result = run("convert", "train.conll", name, "--to", "BIOES")
+        message = f"error: {name}: is the file to convert: expected another name for what is written\n"
+        assert (result.exit_code, result.stderr) == (2, message)
+    assert Path("train.conll").read_text(encoding="utf-8") == GOOD
+
+
+@pytest.mark.parametrize("command", [["check"], ["score"], ["convert", "--out-format", "jsonl"], ["compare"]])
+def test_a_tab_as_it_is_typed_in_a_shell(command: list[str]) -> None:
+    """Tokens with a space: with other separators the lines have several numbers of columns."""
+    Path("tabs.tsv").write_text("New York\tB-LOC\tB-LOC\nis\tO\tO\n", encoding="utf-8")
+    files = {"convert": ["tabs.tsv", "out"], "compare": ["tabs.tsv", "--", "tabs.tsv", "--resamples", "9"]}
+    result = run(*command, "--separator", r"\t", *files.get(command[0], ["tabs.tsv"]))
+    assert (result.exit_code, "error" in result.stderr) == (0, False)
+
+
 @pytest.mark.parametrize("format", ["columns", "conllu", "jsonl", "doccano", "label-studio", "brat"])
 @pytest.mark.parametrize("name", BROKEN)
 def test_no_file_makes_convert_trace_back(name: str, format: str) -> None:

@@ -241,8 +241,26 @@ def test_files_on_which_training_would_fail(write) -> None:
     outside = write("outside", "a O\nb O\n")
     assert check_files([empty]).failures == ["empty: the file is empty"]
     assert check_files([blank]).failures == ["blank: no sentences in its 2 lines"]
-    assert check_files([untagged]).failures == ["untagged: no tags"]
+    expected = "expected O or a letter and type such as B-PER"
+    assert check_files([untagged]).failures == [
+        f"untagged: no tags: its last column begins with 'a' (untagged:1), {expected}"
+    ]
+    late = write("late", "\n" * 20_000 + "a\n")
+    assert check_files([late]).failures == ["late: no tags: none of its first 20,000 lines has a column"]
     assert check_files([outside]).failures == ["outside: every tag is O, nothing to learn"]
+
+
+def test_what_is_in_the_place_of_tags(write) -> None:
+    path = write("train.csv", "token,tag\n\nAnn,B-PER\nsings,O\n")
+    found, begins = check_files([path]).failures, "train.csv: no tags: its last column begins with"
+    expected = "expected O or a letter and type such as B-PER"
+    assert found == [f"{begins} 'token,tag' (train.csv:1), {expected}; every line has a comma: try --separator ,"]
+    found = check_files([path], options=FileOptions(separator=",")).failures
+    assert found == [f"{begins} 'tag' (train.csv:1), {expected}"], "a header"
+    path = write("b.conll", "-DOCSTART- O\n\nYes, NNP\nsir, NN\n")
+    assert check_files([path]).failures == [
+        f"b.conll: no tags: its last column begins with 'NNP' (b.conll:3), {expected}"
+    ]
 
 
 def test_the_training_file_must_be_among_the_files(write) -> None:
