@@ -123,7 +123,7 @@ def gradients_of_arguments(
     return (
         of_inputs,
         torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
-        of_gates.sum(dim=1, keepdim=True, dtype=weight.dtype),
+        of_gates.sum(dim=1, keepdim=True).to(weight.dtype),
         torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
         of_output.to(output.dtype),
         of_cell,
