@@ -32,12 +32,10 @@ class FrozenCnn:
         weights = dict(cnn.named_parameters())
 
         def product(weight: str, bias: str) -> Matrix:
-            return Matrix(weights[weight], weights[bias], dtype=dtype, steady=True)
+            return Matrix(weights[weight], weights[bias], dtype=dtype)
 
         convolutions = [f"convolutions.{i}" for i in range(len(self._widths))]
-        self._filters = [
-            Matrix(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype, steady=True) for name in convolutions
-        ]
+        self._filters = [Matrix(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype) for name in convolutions]
         self._filter_bias = torch.cat([weights[f"{name}.b_cnn"].detach() for name in convolutions])
         self._highways = [
             (product(f"{name}.W_carry", f"{name}.b_carry"), product(f"{name}.W_transform", f"{name}.b_transform"))

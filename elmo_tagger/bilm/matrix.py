@@ -1,7 +1,9 @@
-"""Products with weights that stay as they are, in the memory layout that is fastest on this machine.
+"""Products with weights that stay as they are, in the memory layout that suits this machine.
 
-How fast BLAS multiplies depends on how the weight lies in memory, on processor, library, type and number of rows, by
-factors of up to three (benchmarks/results/bilm.md). So each shape of weight is tried once a process.
+How fast BLAS multiplies depends on how the weight lies in memory, on processor, library, type and number of rows; and
+whether a row's result depends, in its last bits, on the rows beside it. oneDNN's blocks are as fast or faster for all
+but few shapes, and their results do not depend on that; so they are taken unless a trial, once a process for each
+shape of weight, finds them clearly slower.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ LAYOUT_VARIABLE = "ELMO_TAGGER_LAYOUT"
 
 _TRIED_ROWS = (1, 4, 32)
 _ROUNDS = 3
-# A tie must not be decided by noise, since layouts differ in the last bit: the one that usually wins has to be beaten
-# by this factor.
+# Noise must not decide, since layouts differ in the last bits: another than the usual one has to be faster by this.
 _CLEARLY = 2.0
+# A single row is computed otherwise than several, which are computed alike.
+_FEWEST_ROWS = 2
 
 Product = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -29,15 +32,14 @@ Product = Callable[[Tensor, Tensor | None], Tensor]
 class Matrix:
     """A weight, ready for `rows @ weight + bias`, without gradients.
 
+    A packed weight gives a row the same result, to the last bit, whatever rows are beside it.
+
     Args:
         weight: (M, N), on a CPU. Whether later changes of it are seen is not defined.
         bias: (N,).
         dtype: Of the product's factors; the weight's by default.
         layout: `plain` (as it is, no copy), `packed` (a copy in oneDNN's blocks), or None for what the environment
-            variable `ELMO_TAGGER_LAYOUT` says, and without it for each number of rows the fastest.
-        steady: Whether a row's result must be the same to the last bit whatever rows are beside it, which oneDNN's
-            blocks give from two rows up and BLAS does not; then `packed` where there is such a layout. (Without one,
-            the results differ by rounding.)
+            variable `ELMO_TAGGER_LAYOUT` says, and without it for what suits this shape on this machine.
 
     Raises:
         ValueError: There is no such layout, or not for this type of number on this machine.
@@ -50,24 +52,17 @@ class Matrix:
         *,
         dtype: torch.dtype | None = None,
         layout: str | None = None,
-        steady: bool = False,
     ) -> None:
         self.dtype = dtype or weight.dtype
         weight = weight.detach().to(self.dtype)
         self._bias = None if bias is None else bias.detach().to(self.dtype)
-        layout = layout or os.environ.get(LAYOUT_VARIABLE) or None
         choices = available_layouts(self.dtype)
-        if layout is None and steady:
-            layout = choices[-1]
-        self._fewest = 2 if steady and layout == "packed" else 1
-        if layout is None:
-            self.layouts = _fastest(*weight.shape, self.dtype, torch.get_num_threads())
-        elif layout in choices:
-            self.layouts = (layout,) * len(_TRIED_ROWS)
-        else:
-            raise ValueError(f"layout: expected one of {', '.join(choices)} for {self.dtype}, received {layout!r}")
-        products = {name: _PRODUCTS[name](weight) for name in set(self.layouts)}
-        self._one, self._few, self._many = (products[name] for name in self.layouts)
+        self.layout = layout or os.environ.get(LAYOUT_VARIABLE) or _suitable(*weight.shape, self.dtype)
+        if self.layout not in choices:
+            expected = f"expected one of {', '.join(choices)} for {self.dtype}"
+            raise ValueError(f"layout: {expected}, received {self.layout!r}")
+        self._multiply = _PRODUCTS[self.layout](weight)
+        self._fewest = _FEWEST_ROWS if self.layout == "packed" else 1
 
     def __call__(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The product, `rows @ weight + addend`.
@@ -84,10 +79,10 @@ class Matrix:
     def narrow(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The same in the matrix's own type."""
         count = len(rows)
-        if count < self._fewest and addend is None:
-            return self.narrow(rows.repeat(self._fewest, 1))[:count]
-        product = self._many if count >= _TRIED_ROWS[-1] // 2 else self._few if count > 1 else self._one
-        return product(rows.to(self.dtype), self._bias if addend is None else addend)
+        if count < self._fewest:
+            repeated = None if addend is None else addend.repeat(self._fewest, 1)
+            return self.narrow(rows.repeat(self._fewest, 1), repeated)[:count]
+        return self._multiply(rows.to(self.dtype), self._bias if addend is None else addend)
 
 
 @cache
@@ -104,21 +99,16 @@ def available_layouts(dtype: torch.dtype) -> tuple[str, ...]:
 
 
 @cache
-def _fastest(inner: int, outer: int, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
-    """The fastest layout for one row, for few and for many; `threads` is there to be part of the cache's key."""
+def _suitable(inner: int, outer: int, dtype: torch.dtype) -> str:
+    """The layout for a shape: the last of those available, unless the first is clearly faster."""
     choices = available_layouts(dtype)
     if len(choices) == 1:
-        return choices * len(_TRIED_ROWS)
+        return choices[0]
     weight = torch.full((inner, outer), 0.01, dtype=dtype)
-    plain, packed = (_PRODUCTS[name](weight) for name in LAYOUTS)
-    layouts = []
-    for count in _TRIED_ROWS:
-        rows = torch.full((count, inner), 0.01, dtype=dtype)
-        ratio = _seconds(plain, rows) / _seconds(packed, rows)
-        # one row by a wide weight is added up along the weight's own rows as they lie
-        usual = count > 1 or dtype != torch.float32 or inner > outer
-        layouts.append("packed" if ratio > (1 / _CLEARLY if usual else _CLEARLY) else "plain")
-    return tuple(layouts)
+    tried = [torch.full((count, inner), 0.01, dtype=dtype) for count in _TRIED_ROWS]
+    products = (_PRODUCTS[layout](weight) for layout in LAYOUTS)
+    plain, packed = (sum(_seconds(product, rows) for rows in tried) for product in products)
+    return "plain" if plain * _CLEARLY < packed else "packed"
 
 
 def _seconds(product: Product, rows: Tensor) -> float:

@@ -68,8 +68,7 @@ class SentenceVectors:
     """Computes arrays for lists of sentences.
 
     The numbers depend on the list alone, to the last bit: each word of it passes the character CNN once, and nothing is
-    kept from list to list. (Where PyTorch offers several memory layouts the fastest is taken, which may be another one
-    in another process; the environment variable ELMO_TAGGER_LAYOUT fixes it.)
+    kept from list to list.
 
     Args:
         bilm: A stateless biLM; bounded to the batch size in place.

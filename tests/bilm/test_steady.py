@@ -1,26 +1,31 @@
-"""A stored word's vector is the one that any other batch would have given, to the last bit."""
+"""What a word and a sentence get, other words and sentences beside them do not change, to the last bit."""
 
 import pytest
 import torch
 
-from elmo_tagger.bilm.characters import encode_words
+from elmo_tagger.bilm.characters import encode_sentences, encode_words
 from elmo_tagger.bilm.matrix import Matrix, available_layouts
 from elmo_tagger.bilm.model import Bilm
+from tests.bilm.random_models import random_bilm, raw_options
 
 needs_blocks = pytest.mark.skipif(len(available_layouts(torch.float32)) == 1, reason="no oneDNN blocks on this machine")
 
 
+SHAPES = [(8, 8), (56, 32), (512, 128), (128, 2048), (512, 4096)]
+
+
 @needs_blocks
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(8, 8), (56, 32), (512, 128)], ids=str)
-def test_a_steady_row_does_not_depend_on_the_others(shape: tuple[int, int], dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_row_does_not_depend_on_the_others(shape: tuple[int, int], dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    matrix = Matrix(torch.randn(shape), torch.randn(shape[1]), dtype=dtype, steady=True)
-    rows = torch.randn(70, shape[0])
-    together = matrix(rows)
+    matrix = Matrix(torch.randn(shape), torch.randn(shape[1]), dtype=dtype, layout="packed")
+    rows, addends = torch.randn(70, shape[0]), torch.randn(70, shape[1]).to(dtype)
+    together, added = matrix(rows), matrix(rows, addends.clone())
     for size in (1, 2, 3, 16, 17, 33, 69):
-        parts = torch.cat([matrix(rows[i : i + size]) for i in range(0, len(rows), size)])
-        assert torch.equal(parts, together), size
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        assert torch.equal(torch.cat([matrix(rows[part]) for part in parts]), together), size
+        assert torch.equal(torch.cat([matrix(rows[part], addends[part].clone()) for part in parts]), added), size
 
 
 @needs_blocks
@@ -31,3 +36,18 @@ def test_words_alone_have_the_bits_of_words_together() -> None:
     together = bilm.embed_words(ids)
     for row in range(len(words)):
         assert torch.equal(bilm.embed_words(ids[row : row + 1])[0], together[row]), words[row]
+
+
+@needs_blocks
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_sentence_alone_has_the_bits_of_a_sentence_in_a_batch(precision: str) -> None:
+    # as wide as weights have to be for BLAS to add up one row otherwise than several
+    options = raw_options(dim=1024, projection_dim=256, max_characters_per_token=50)
+    bilm = random_bilm(options, scale=0.1, precision=precision)
+    sentences = [f"w{n} said that w{n % 7} saw {'w' * n} .".split()[: 2 + n % 5] for n in range(40)]
+    ids = torch.from_numpy(encode_sentences(sentences))
+    together = bilm(ids).layers
+    for row, sentence in enumerate(sentences):
+        alone = bilm(ids[row : row + 1, : len(sentence)]).layers
+        for layer, vectors in alone.items():
+            assert torch.equal(vectors[0], together[layer][row, : len(sentence)]), (layer, row)

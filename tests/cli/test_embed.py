@@ -216,8 +216,7 @@ def test_interrupted_by_the_keyboard(windows: int, text: Path, tmp_path: Path, m
 
 @pytest.fixture
 def same_bits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What else would decide the last bit of a product: its layout in memory, and the number of threads."""
-    monkeypatch.setenv("ELMO_TAGGER_LAYOUT", "plain")
+    """What else would decide the last bit of a product: the number of threads."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
