@@ -118,7 +118,7 @@ class FrozenStack:
             packing: The sentences.
             vectors: (W, P), character-CNN vectors of words.
             words: (B * T,) int64, rows of `vectors`.
-            states: For each layer the state of all B sentences; the packing's lanes are overwritten.
+            states: For each layer the state of the packing's R sentences; becomes that afterwards.
             outputs: For some layers, counted from 1, (B * T, 2, P); the packing's places are overwritten.
             max_words: Bound on the words whose gates are held at once.
         """
@@ -140,15 +140,14 @@ class FrozenStack:
         max_words: int | None,
     ) -> None:
         """`run` for one direction, which writes nothing that belongs to the other."""
-        lanes, places = packing.sentences, packing.places[direction]
+        places = packing.places[direction]
         below = vectors
         layers = self._directions[direction]
         for depth, (layer, (output, cell)) in enumerate(zip(layers, states, strict=False), start=1):
             rows = words[places] if depth == 1 else None
             values = vectors.new_empty(len(places), vectors.shape[1])
-            state = output[direction, lanes], cell[direction, lanes]
-            state = self._run_layer(layer, packing, below, rows, state, values, max_words)
-            output[direction, lanes], cell[direction, lanes] = state
+            state = output[direction], cell[direction]
+            output[direction], cell[direction] = self._run_layer(layer, packing, below, rows, state, values, max_words)
             if depth > 1 and self.options.use_skip_connections:
                 values.add_(below)
             if depth in outputs:

@@ -63,19 +63,26 @@ class LstmStack(nn.Module):
         Returns:
             For each layer wanted (B, T, 2P), forward then backward, 0 where there is no word.
         """
-        if is_recorded(self, vectors):
+        if is_recorded(self, vectors) and (depths or self.stateful):
             return self._play(vectors, words, depths, max_words, lengths)
         width = vectors.shape[1]
         outputs = {depth: vectors.new_zeros(words.numel(), 2, width) for depth in depths}
         # a state must not depend on which layers were asked for
         deepest = len(self.layers) if self.stateful else max(depths, default=0)
         if deepest:
-            states = self._lanes(len(words), like=vectors)[:deepest]
+            carried = self._lanes(len(words), like=vectors) if self.stateful else None
             run = self._fast().run if is_frozen(self, vectors) else self._run
             for packing in pack(words, max_sentences=max_words):
+                lanes = packing.sentences
+                if carried is None:
+                    states = [initial_state(self.options, len(lanes), like=vectors) for _ in range(deepest)]
+                else:
+                    states = [(output[:, lanes], cell[:, lanes]) for output, cell in carried]
                 run(packing, vectors, words.flatten(), states, outputs, max_words)
-            if self.stateful:
-                self._carry(states)
+                for (output, cell), (own_output, own_cell) in zip(carried or [], states, strict=False):
+                    output[:, lanes], cell[:, lanes] = own_output.detach().to(output.dtype), own_cell.detach()
+            if carried is not None:
+                self._carry(carried)
         return {depth: output.view(*words.shape, 2 * width) for depth, output in outputs.items()}
 
     def reset(self) -> None:
@@ -117,24 +124,19 @@ class LstmStack(nn.Module):
         outputs: dict[int, Tensor],
         max_words: int | None,
     ) -> None:
-        """Run one packing; fills its places in `outputs` and, if stateful, its lanes in `states`."""
-        lanes = packing.sentences
+        """Run one packing through the first `len(states)` layers; see `FrozenStack.run`."""
         layers = self._layers(vectors)
-        own = [(output[:, lanes], cell[:, lanes]) for output, cell in states]
         for sizes, places in packing.stretches(max_words):
             values = vectors[words[places]]  # (2, N, P)
-            for depth, (layer, state) in enumerate(zip(layers, own, strict=False), start=1):
+            for depth, (layer, state) in enumerate(zip(layers, states, strict=False), start=1):
                 below = values
-                values, own[depth - 1] = layer(below, sizes, state)
+                values, states[depth - 1] = layer(below, sizes, state)
                 values = values.to(below.dtype)
                 if depth > 1 and self.options.use_skip_connections:
                     values = values + below
                 if depth in outputs:
                     for direction in (0, 1):
                         outputs[depth][places[direction], direction] = values[direction]
-        if self.stateful:
-            for (output, cell), (own_output, own_cell) in zip(states, own, strict=True):
-                output[:, lanes], cell[:, lanes] = own_output.detach().to(output.dtype), own_cell.detach()
 
     def _lanes(self, sentences: int, *, like: Tensor) -> list[State]:
         """State before a call, one lane a sentence; lanes that no call has used yet are 0."""

@@ -254,6 +254,7 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_memory_for_a_long_sentence_is_bounded(bilm_files: dict[str, str]) -> None:
     """Beside the result itself, nothing grows with the sentence."""
     bounded = embedder(**bilm_files, max_tokens_per_pass=64, layers="top")
