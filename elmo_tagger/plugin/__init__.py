@@ -10,6 +10,7 @@ from elmo_tagger.plugin.lm_vocabulary import LmWords
 from elmo_tagger.plugin.metric import EntityF1
 from elmo_tagger.plugin.mix_callback import ElmoMixCallback
 from elmo_tagger.plugin.model import ElmoBilstmCrf
+from elmo_tagger.plugin.pinned_loader import PinnedDataLoader
 from elmo_tagger.plugin.predictor import EntitiesPredictor
 from elmo_tagger.plugin.reader import ConllColumnsReader
 
@@ -25,6 +26,7 @@ __all__ = [
     "LmStreamLoader",
     "LmTextReader",
     "LmWords",
+    "PinnedDataLoader",
     "compat",
     "lm_checkpoint",
     "plain_errors",

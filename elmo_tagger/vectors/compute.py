@@ -16,6 +16,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.pooling import POOLINGS, pool, pooled_dim
 from elmo_tagger.bilm.selection import LayerSelection
+from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.vectors.windows import length_batches
 
 DTYPES = ("float32", "float16")
@@ -114,7 +115,7 @@ class SentenceVectors:
 
     def _embed_words(self, words: list[str]) -> Tensor:
         ids = encode_words(words, max_characters=self._bilm.options.char_cnn.max_characters_per_token)
-        return self._bilm.embed_words(torch.from_numpy(ids).to(self._device))
+        return self._bilm.embed_words(to_device(torch.from_numpy(ids), self._device))
 
     def _batch(self, sentences: list[tuple[str, ...]], rows: dict[str, int], vectors: Tensor) -> list[Array]:
         # rows: of each word in vectors (W, P)
@@ -126,7 +127,7 @@ class SentenceVectors:
             words[number, : len(sentence)] = [rows[word] for word in sentence]
         output = self._bilm.forward_words(
             vectors,
-            torch.from_numpy(words).to(self._device),
+            to_device(torch.from_numpy(words), self._device),
             boundary_vectors=self._boundaries,
             layers=self._selection.needed,
         )

@@ -9,6 +9,7 @@
   },
 
   shuffled(batch_size):: {
+    type: 'pinned',
     batch_sampler: { type: 'bucket', batch_size: batch_size, sorting_keys: ['tokens'] },
   },
 

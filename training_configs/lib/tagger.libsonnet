@@ -10,6 +10,7 @@
 
   // Batches of sentences of like length, in another order every epoch.
   shuffled(batch_size):: {
+    type: 'pinned',
     batch_sampler: { type: 'bucket', batch_size: batch_size, sorting_keys: ['tokens'] },
   },
 
