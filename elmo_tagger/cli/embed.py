@@ -90,6 +90,7 @@ def _run(
     forget_sentences: bool,
     quiet: bool,
 ) -> None:
+    from elmo_tagger.bilm.device_name import device_name
     from elmo_tagger.cli.progress import EmbeddingProgress
     from elmo_tagger.vectors import job
     from elmo_tagger.vectors.compute import SentenceVectors, chosen_device
@@ -101,7 +102,7 @@ def _run(
         settings = job.settings(source, request, bilm, mix)
         vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
         opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
-        with EmbeddingProgress(source.size, shown=not quiet) as progress:
+        with EmbeddingProgress(source.size, where=device_name(vectors.device), shown=not quiet) as progress:
             job.run(source, vectors, opened, settings=settings, report=progress.advance)
     except KeyboardInterrupt:
         _stop("" if output == "-" else _what_is_left(output))
@@ -136,7 +137,7 @@ def _run_ray(
 
     settings = job.settings(source, request, *model.load())
     try:
-        with EmbeddingProgress(None, shown=not quiet) as progress:
+        with EmbeddingProgress(None, where="Ray's workers", shown=not quiet) as progress:
             ray_job.run(
                 source,
                 model,

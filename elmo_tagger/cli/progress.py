@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 
 
 class EmbeddingProgress:
-    """Sentences and tokens done, tokens a second, and the time left.
+    """Sentences and tokens done, tokens a second, and the time left; at the end a line with what was done where.
 
     Args:
         total: Bytes of the input, by which the time left is estimated; None where they are not known.
+        where: What computes, for the line at the end.
         shown: False for no bar.
         console: Where to show it; standard error by default.
     """
 
-    def __init__(self, total: int | None, *, shown: bool = True, console: Console | None = None) -> None:
+    def __init__(self, total: int | None, *, where: str, shown: bool = True, console: Console | None = None) -> None:
         known = [BarColumn(), TaskProgressColumn(), TimeRemainingColumn()] if total else [TimeElapsedColumn()]
         self._progress = Progress(
             TextColumn("{task.description}"), *known, console=console or Console(stderr=True), disable=not shown
         )
         self._task = self._progress.add_task("embedding", total=total)
+        self._where = where
         self._start = time.monotonic()
         self._sentences = self._tokens = self._computed = 0
 
@@ -37,6 +39,10 @@ class EmbeddingProgress:
 
     def __exit__(self, *_error: object) -> None:
         self._progress.stop()
+        seconds = time.monotonic() - self._start
+        if self._computed and not self._progress.disable:
+            done = f"{self._computed} tokens in {seconds:.1f} s: {self._rate(seconds):.0f} tokens/s on {self._where}"
+            self._progress.console.print(done, highlight=False, soft_wrap=True)
 
     def advance(self, window: Window, skipped: bool) -> None:
         """A window is done, or was done by an earlier run."""
@@ -54,6 +60,9 @@ class EmbeddingProgress:
         self._sentences += sentences
         self._tokens += tokens
         self._computed += 0 if skipped else tokens
-        rate = self._computed / max(time.monotonic() - self._start, 1e-9)
+        rate = self._rate(time.monotonic() - self._start)
         text = f"{self._sentences:,} sentences, {self._tokens:,} tokens, {rate:,.0f} tokens/s"
         self._progress.update(self._task, description=text, completed=position)
+
+    def _rate(self, seconds: float) -> float:
+        return self._computed / max(seconds, 1e-9)

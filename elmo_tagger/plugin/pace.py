@@ -9,6 +9,8 @@ from typing import Iterator
 
 import torch
 
+from elmo_tagger.bilm.device_name import device_name
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -41,7 +43,8 @@ class Pace:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._total = _Total(_device_name(model), told_at=time.monotonic())
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        self._total = _Total(device_name(device), told_at=time.monotonic())
         # nobody tells a predictor that the last input was read
         weakref.finalize(self, self._total.tell)
 
@@ -55,11 +58,3 @@ class Pace:
         self._total.seconds += end - begin
         if end - self._total.told_at >= SECONDS_BETWEEN_LINES:
             self._total.tell()
-
-
-def _device_name(model: torch.nn.Module) -> str:
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    threads = torch.get_num_threads()
-    return f"{device} ({threads} {'thread' if threads == 1 else 'threads'})"

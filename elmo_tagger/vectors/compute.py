@@ -82,13 +82,13 @@ class SentenceVectors:
         self, bilm: Bilm, request: Request, *, mix: ScalarMix | None = None, device: str | torch.device = "cpu"
     ) -> None:
         self.request = request
-        self._device = torch.device(device)
+        self.device = torch.device(device)
         self._selection = LayerSelection(request.layers, num_layers=bilm.num_layers, width=bilm.output_dim, mix=mix)
         if mix is not None:
-            mix.to(self._device)
+            mix.to(self.device)
         bilm.max_tokens_per_pass = request.batch_tokens  # a sentence may be longer than a batch
         bilm.stored_words = 0
-        self._bilm = bilm.to(self._device).requires_grad_(False).eval()
+        self._bilm = bilm.to(self.device).requires_grad_(False).eval()
         self._boundaries = bilm.embed_boundaries()
 
     def shape(self, words: int) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ class SentenceVectors:
 
     def _embed_words(self, words: list[str]) -> Tensor:
         ids = encode_words(words, max_characters=self._bilm.options.char_cnn.max_characters_per_token)
-        return self._bilm.embed_words(to_device(torch.from_numpy(ids), self._device))
+        return self._bilm.embed_words(to_device(torch.from_numpy(ids), self.device))
 
     def _batch(self, sentences: list[tuple[str, ...]], rows: dict[str, int], vectors: Tensor) -> list[Array]:
         # rows: of each word in vectors (W, P)
@@ -127,7 +127,7 @@ class SentenceVectors:
             words[number, : len(sentence)] = [rows[word] for word in sentence]
         output = self._bilm.forward_words(
             vectors,
-            to_device(torch.from_numpy(words), self._device),
+            to_device(torch.from_numpy(words), self.device),
             boundary_vectors=self._boundaries,
             layers=self._selection.needed,
         )

@@ -1,6 +1,7 @@
 """The command as a whole; what it computes is tested in tests/vectors."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,9 @@ def test_to_a_file_and_on(text: Path, tmp_path: Path, bilm: Bilm) -> None:
     output = tmp_path / "out.hdf5"
     result = run(text, "--weights", BILM, "-o", output, "--layers", "top", "--dtype", "float16", "--device", "cpu")
     assert (result.exit_code, result.output) == (0, "")
+    loud = ["embed", str(text), "--weights", str(BILM), "-o", str(tmp_path / "loud.hdf5"), "--device", "cpu"]
+    said = CliRunner().invoke(app, loud).stderr
+    assert re.search(r"^13 tokens in \d+\.\d s: \d+ tokens/s on cpu \(\d+ threads?\)$", said, re.MULTILINE)
     with h5py.File(output) as file:
         assert [file[str(number)].shape for number in range(4)] == [(5, 64), (0, 64), (3, 64), (5, 64)]
         assert file["0"].dtype == np.float16
