@@ -18,27 +18,35 @@ class Derived(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._key: object = None
-        self._value: T | None = None
+        self._made: tuple[object, T] | None = None
 
     def of(self, parameters: Iterable[Tensor], make: Callable[[], T]) -> T:
         """The value that `make` makes of these parameters."""
-        key = [(parameter.data_ptr(), _version(parameter), parameter.dtype) for parameter in parameters]
-        value = self._value
-        if value is None or key != self._key:
+        own = list(parameters)
+        key = [(parameter.data_ptr(), _version(parameter), parameter.dtype) for parameter in own]
+        made = self._made
+        if made is None or made[0] != key:
             # tensors made in inference mode could not be changed outside of it
             with torch.inference_mode(False), torch.no_grad():
-                self._value = value = make()
-            self._key = key
-        return value
+                made = key, make()
+            _finish({parameter.device for parameter in own})
+            self._made = made
+        return made[1]
 
     @property
     def current(self) -> T | None:
         """The value that was made last, if any."""
-        return self._value
+        return None if self._made is None else self._made[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
+
+
+def _finish(devices: Iterable[torch.device]) -> None:
+    """Wait until what was made is there: another thread may use it on a stream that does not wait for this one's."""
+    for device in devices:
+        if device.type == "cuda":
+            torch.cuda.current_stream(device).synchronize()
 
 
 def _version(parameter: Tensor) -> int:

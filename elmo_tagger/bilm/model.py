@@ -20,7 +20,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
 from elmo_tagger.bilm.paths import is_frozen, is_recorded, records_gradients
-from elmo_tagger.bilm.precision import checked_precision, tf32
+from elmo_tagger.bilm.precision import checked_precision, product_dtype, tf32
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.bilm.uninitialized import Uninitialized
@@ -61,6 +61,8 @@ class Bilm(nn.Module):
             cells and results stay float32.
         stored_words: Words whose vectors are kept from call to call, those asked for last, on a CPU and while no
             gradients are recorded. 0 for none.
+        rounded_weights: Keep the weights of products only as `precision` rounds them: half the memory, the same
+            vectors. For weights that are not trained.
 
     Raises:
         ValueError: `max_tokens_per_pass` is not positive, `stored_words` negative, or there is no such precision.
@@ -76,6 +78,7 @@ class Bilm(nn.Module):
         max_tokens_per_pass: int | None = None,
         precision: str = "float32",
         stored_words: int = STORED_WORDS,
+        rounded_weights: bool = False,
     ) -> None:
         super().__init__()
         if max_tokens_per_pass is not None and max_tokens_per_pass < 1:
@@ -90,6 +93,10 @@ class Bilm(nn.Module):
         self.char_cnn = CharacterCnn(options.char_cnn, projection_dim=width, precision=precision)
         self.lstm = LstmStack(options.lstm, stateful=stateful, precision=precision)
         self._store: Derived[WordStore] = Derived()
+        if rounded_weights:
+            for name, parameter in self.named_parameters():
+                if name.rpartition(".")[2].startswith("W_"):  # a factor of products; embeddings and biases are not
+                    parameter.data = parameter.data.to(product_dtype(precision, parameter.dtype))
 
     @classmethod
     def load(
@@ -101,6 +108,7 @@ class Bilm(nn.Module):
         max_tokens_per_pass: int | None = None,
         precision: str = "float32",
         stored_words: int = STORED_WORDS,
+        rounded_weights: bool = False,
     ) -> Bilm:
         """Read a biLM from `options.json` and `weights.hdf5`; the other arguments are the constructor's.
 
@@ -118,6 +126,7 @@ class Bilm(nn.Module):
                 max_tokens_per_pass=max_tokens_per_pass,
                 precision=precision,
                 stored_words=stored_words,
+                rounded_weights=rounded_weights,
             )
         bilm.load_weights(weight_file)
         return bilm
@@ -289,7 +298,8 @@ class Bilm(nn.Module):
             # the place of a sentence's end is a place of padding once boundaries are gone
             rows = torch.arange(len(words), device=words.device)
             for layer in depths:
-                outputs[layer][rows, ends] = 0.0
+                # a number set by brackets would be a tensor on the CPU, for whose copy CUDA waits
+                outputs[layer].index_put_((rows, ends), outputs[layer].new_zeros(()))
                 outputs[layer] = outputs[layer][:, 1:-1]
         if 0 in wanted:
             outputs = {0: _twice(vectors, shown), **outputs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -30,12 +31,60 @@ def product_dtype(precision: str, parameters: torch.dtype) -> torch.dtype:
     return _NARROW.get(precision, parameters) if parameters == torch.float32 else parameters
 
 
+def float32_products() -> object:
+    """PyTorch's setting, one for the whole process, of how CUDA multiplies float32: a value to compare, no more."""
+    return getattr(torch.backends.cuda.matmul, _setting()[0])
+
+
 @contextmanager
 def tf32(rounds: bool) -> Iterator[None]:
-    """Within, if `rounds`, CUDA's products of float32 have TF32 factors."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = before or rounds
+    """Within, if `rounds`, CUDA's products of float32 have TF32 factors; those of other threads too."""
+    if not rounds:
+        yield
+        return
+    _TF32.take()
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        _TF32.leave()
+
+
+class _Tf32:
+    """Holds PyTorch's setting: the first of several threads changes it, the last one puts it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._before: object = None
+
+    def take(self) -> None:
+        """Change it, if it is not TF32 anyhow."""
+        with self._lock:
+            if self._holders == 0:
+                self._before = float32_products()
+                self._set(_setting()[1])
+            self._holders += 1
+
+    def leave(self) -> None:
+        """Put it back."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._set(self._before)
+
+    def _set(self, value: object) -> None:
+        # what is written no longer follows torch.backends.fp32_precision, so nothing is that need not be
+        if value != float32_products():
+            setattr(torch.backends.cuda.matmul, _setting()[0], value)
+
+
+_TF32 = _Tf32()
+
+
+def _setting() -> tuple[str, object]:
+    """The setting's name and its value for TF32.
+
+    PyTorch 2.9 has a new name; there the old one cannot be read once the new one was written.
+    """
+    new = "fp32_precision"
+    return (new, "tf32") if hasattr(torch.backends.cuda.matmul, new) else ("allow_tf32", True)

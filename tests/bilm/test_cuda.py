@@ -38,8 +38,8 @@ def largest(got, expected):
 @contextmanager
 def no_waiting():
     """Within, waiting for the GPU is an error."""
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -132,10 +132,12 @@ def test_a_batch_waits_once(monkeypatch):
 
     def counted(tensor):
         asked.append(tensor.shape)
+        mode = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("default")
-        answer = tolist(tensor)
-        torch.cuda.set_sync_debug_mode("error")
-        return answer
+        try:
+            return tolist(tensor)
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
 
     monkeypatch.setattr(torch.Tensor, "tolist", counted)
     with no_waiting():

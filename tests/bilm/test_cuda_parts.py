@@ -6,12 +6,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elmo_tagger.bilm import derived
 from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
 from elmo_tagger.bilm.cuda import replay, survey
 from elmo_tagger.bilm.cuda.places import Grid, of_chunk
@@ -174,3 +176,105 @@ def test_one_thread_plays_at_a_time():
         thread.join()
     assert inside == ["in", "out"] * 3
     assert tape.log == ["turn"] * 3
+
+
+class Device:
+    """What `CudaGraphs` needs of `torch.cuda`, with the driver's habits: after an error a recording does not end."""
+
+    OutOfMemoryError = torch.cuda.OutOfMemoryError
+
+    def __init__(self):
+        self.stream, self.modes, self.begun, self.ended = "current", [], 0, []
+        self.at_end = None
+
+    def graph_pool_handle(self):
+        return (0, 1)
+
+    def Stream(self, device):
+        return "side"
+
+    def current_stream(self, device=None):
+        return self.stream
+
+    def set_stream(self, stream):
+        self.stream = stream
+
+    def CUDAGraph(self):
+        return SimpleNamespace(replay=lambda: None)
+
+    @contextmanager
+    def graph(self, graph, *, pool, stream, capture_error_mode):
+        self.begun += 1
+        self.stream = stream
+        self.modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+        try:
+            yield
+        finally:
+            if self.at_end is not None:
+                raise self.at_end
+            self.stream = "current"
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    device = Device()
+    monkeypatch.setattr(torch, "cuda", device)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *pool: device.ended.append(pool), raising=False)
+    return replay.CudaGraphs(torch.device("cuda", 0)), device
+
+
+def test_a_recording_that_the_driver_breaks_off(graphs, caplog):
+    """The work was done: only its replay is lost, and the thread must not stay on the recording's stream."""
+    recorder, device = graphs
+    device.at_end = RuntimeError("operation failed due to a previous error during capture")
+    done = []
+    replays = replay.Replays(recorder, capacity=2)
+    for name in "aab":
+        replays.play(name, lambda name=name: done.append(name))
+        assert device.stream == "current"
+    assert device.begun == 1  # no second one is tried
+    assert device.ended == [(0, (0, 1))]
+    assert "".join(done) == "aaab"  # once more for a, in vain, while recording
+    assert [record.getMessage() for record in caplog.records] == [
+        "CUDA graphs cannot be recorded here, so the biLM is slower: "
+        "operation failed due to a previous error during capture"
+    ]
+
+
+def test_a_recording_without_memory(graphs, caplog):
+    """Others may be smaller."""
+    recorder, device = graphs
+
+    def hungry():
+        raise torch.cuda.OutOfMemoryError("no memory")
+
+    assert recorder.record(hungry) is hungry
+    assert recorder.record(hungry) is hungry
+    assert device.stream == "current"
+    assert device.ended == []
+    assert len(caplog.records) == 1
+    assert recorder.record(list) is not list
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_recordings_are_made_in_one_mode(graphs, mode):
+    """What the first of a process makes, others change in place."""
+    recorder, device = graphs
+    with mode():
+        recorder.record(list)
+    assert device.modes == [(False, False)]
+
+
+def test_what_is_derived_is_there_before_others_see_it(monkeypatch):
+    """A thread with another stream does not wait for the one that made it."""
+    parameter = SimpleNamespace(
+        data_ptr=lambda: 0, is_inference=lambda: True, dtype=torch.float32, device=torch.device("cuda", 1)
+    )
+    kept, log = derived.Derived(), []
+
+    def stream(device):
+        return SimpleNamespace(synchronize=lambda: log.append((device.index, kept.current)))
+
+    monkeypatch.setattr(torch.cuda, "current_stream", stream)
+    assert [kept.of([parameter], lambda: log.append("made") or "value") for _ in range(2)] == ["value"] * 2
+    assert log == ["made", (1, None)]

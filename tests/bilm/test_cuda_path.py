@@ -6,9 +6,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from elmo_tagger.bilm import encode_sentences, paths
+from elmo_tagger.bilm import Bilm, Options, encode_sentences, model, paths
+from elmo_tagger.bilm.cuda import stack
+from elmo_tagger.bilm.cuda.replay import Unrecorded
+from elmo_tagger.bilm.cuda.steps import READABLE
+from elmo_tagger.bilm.derived import Derived
 from elmo_tagger.bilm.paths import is_recorded, reference_only
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
@@ -168,3 +174,51 @@ def test_the_device_is_not_asked(stateful):
     with Questions() as asked, reference_only():
         bilm(ids_of(SENTENCES))
     assert len(asked.found) > 3  # the test sees what it is to see
+
+
+class Crossings(TorchDispatchMode):
+    """Collects operations that bring numbers from the CPU to a GPU: for what is not pinned there, both wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        places = {each.device.type for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)}
+        if "device" in kwargs:
+            places.add(torch.device(kwargs["device"]).type)
+        # this one is launched with the number itself
+        if len(places) > 1 and operation.__name__ != "fill_.Tensor":
+            self.found.append(operation.__name__)
+        return operation(*args, **kwargs)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_nothing_comes_from_the_cpu(monkeypatch, stateful, kept):
+    """On tensors that say they are on a GPU, and with the one answer of `survey` taken from a run on the CPU."""
+    arguments = {"stateful": stateful, "max_tokens_per_pass": 20}
+    ids, answers, tolist = ids_of(SENTENCES), [], torch.Tensor.tolist
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "tolist", lambda tensor: answers.append(tolist(tensor)) or answers[-1])
+        random_bilm(**arguments)(ids)
+    assert len(answers) == 1
+    monkeypatch.setattr(paths, "_RECORDED_ON", {"cuda"})
+    monkeypatch.setattr(Derived, "of", lambda self, parameters, make: make())
+    monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: list(answers[0]))
+    monkeypatch.setattr(  # it pins
+        model, "to_device", lambda tensor, device: torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+    )
+    monkeypatch.setattr(stack, "CudaGraphs", lambda device: Unrecorded())
+    monkeypatch.setattr(stack, "best_steps", lambda *_: READABLE)
+    with FakeTensorMode(), torch.no_grad():
+        with torch.device("cuda"):
+            bilm, ids = Bilm(Options.from_dict(raw_options()), **arguments), torch.empty(ids.shape, dtype=ids.dtype)
+        with Crossings() as crossings:
+            output = bilm(ids, keep_boundaries=kept)
+        assert all(layer.is_cuda for layer in output.layers.values())
+        assert crossings.found == []
+        with Crossings() as crossings:
+            ids[torch.arange(2, device="cuda")] = 1
+        assert crossings.found == ["index_put_.default"]  # the test sees what it is to see

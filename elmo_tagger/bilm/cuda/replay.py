@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 Work = Callable[[], None]
 
@@ -89,15 +92,32 @@ class CudaGraphs:
         self._pool = torch.cuda.graph_pool_handle()
         # one stream for all recordings, since cuBLAS takes a workspace for each
         self._side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._last: torch.cuda.Stream | None = None
+        # what recordings read and write is made here
+        self._last = torch.cuda.current_stream(device)
+        self._broken: torch.cuda.CUDAGraph | None = None
+        self._warned = False
 
     def record(self, work: Work) -> Work:
-        """A graph of the work, which is not done."""
+        """A graph of the work, which is not done; or the work itself, where it cannot be recorded."""
+        if self._broken is not None:
+            return work
         graph = torch.cuda.CUDAGraph()
         # only this thread is watched: another one may well allocate meanwhile
         recording = torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local")
-        with _RECORDING, recording:
-            work()
+        stream = torch.cuda.current_stream(self._device)
+        try:
+            # a random generator's counters, made by a process's first recording, must not be tensors of inference mode:
+            # before PyTorch 2.11 recordings in other modes fail to set them
+            with _RECORDING, torch.inference_mode(False), torch.no_grad(), recording:
+                work()
+        except RuntimeError as error:
+            self._warn(error)
+            if not isinstance(error, torch.cuda.OutOfMemoryError):
+                self._give_up(graph)
+            return work
+        finally:
+            # `recording` leaves the side stream only if the driver ends the recording without an error
+            torch.cuda.set_stream(stream)
         return graph.replay
 
     @contextmanager
@@ -105,7 +125,19 @@ class CudaGraphs:
         """Threads may have streams of their own; and the model need not be on the current device."""
         with torch.cuda.device(self._device):
             current = torch.cuda.current_stream()
-            if self._last is not None and self._last != current:
+            if self._last != current:
                 current.wait_stream(self._last)
             self._last = current
             yield
+
+    def _warn(self, error: RuntimeError) -> None:
+        if not self._warned:
+            logger.warning("CUDA graphs cannot be recorded here, so the biLM is slower: %s", error)
+        self._warned = True
+
+    def _give_up(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Record nothing more: what a recording that the driver broke off leaves behind cannot be known."""
+        # PyTorch's allocator may go on asking the graph whether memory is for it, unless it is told
+        self._broken = graph
+        with suppress(RuntimeError, AttributeError):  # it was told, or has no such function
+            torch._C._cuda_endAllocateToPool(self._device.index or 0, self._pool)

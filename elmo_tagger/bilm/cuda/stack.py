@@ -14,6 +14,7 @@ from elmo_tagger.bilm.cuda.replay import CudaGraphs, Replays, Unrecorded
 from elmo_tagger.bilm.cuda.schedule import WORDS, bucket, chunks, most_rows
 from elmo_tagger.bilm.cuda.steps import Steps, best_steps
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
+from elmo_tagger.bilm.precision import float32_products
 
 RECORDINGS = 64
 """Recorded chunk shapes at most; a graph is a list of launches and a share of memory common to all."""
@@ -40,14 +41,14 @@ class _Buffers:
     """What recordings read and write, at places that never change."""
 
     def __init__(self, layers: Sequence[ProjectedLstm], *, dtype: torch.dtype, rows: int) -> None:
-        weight, options = layers[0].W_0, layers[0].options
+        bias, options = layers[0].B, layers[0].options
         width, words = options.projection_dim, max(WORDS, rows)
-        self.left = torch.zeros(rows, dtype=torch.int32, device=weight.device)
+        self.left = torch.zeros(rows, dtype=torch.int32, device=bias.device)
         """Steps that the sentence of each row has left."""
-        self.inputs = weight.new_empty(2 * words, width, dtype=dtype)
-        self.outputs = [weight.new_empty(2 * words, width) for _ in layers]
+        self.inputs = bias.new_empty(2 * words, width, dtype=dtype)
+        self.outputs = [bias.new_empty(2 * words, width) for _ in layers]
         self.states: list[State] = [
-            (weight.new_zeros(2, rows, width, dtype=dtype), weight.new_zeros(2, rows, options.dim)) for _ in layers
+            (bias.new_zeros(2, rows, width, dtype=dtype), bias.new_zeros(2, rows, options.dim)) for _ in layers
         ]
 
 
@@ -56,19 +57,19 @@ class RecordedStack:
 
     Args:
         layers: The layers, in order.
-        dtype: Of the products' factors; all else has the parameters' type.
+        dtype: Of the products' factors; all else has the biases' type.
         rows: Sentences that are computed side by side at most, one of `BUCKETS`.
     """
 
     def __init__(self, layers: Sequence[ProjectedLstm], *, dtype: torch.dtype, rows: int = most_rows(None)) -> None:
         self.options = layers[0].options
         self.rows = rows
-        device = layers[0].W_0.device
+        device = layers[0].B.device
         self.replays = Replays(CudaGraphs(device) if device.type == "cuda" else Unrecorded(), capacity=RECORDINGS)
         self._dtype = dtype
         self._weights = [_Weights.of(layer, dtype) for layer in layers]
         self._buffers = _Buffers(layers, dtype=dtype, rows=rows)
-        self._steps: Steps = best_steps(device, layers[0].W_0.dtype)
+        self._steps: Steps = best_steps(device, layers[0].B.dtype)
 
     @torch.no_grad()
     def run(
@@ -147,8 +148,9 @@ class RecordedStack:
         for chunk in chunks(lengths, max_words):
             size = 2 * chunk.steps * chunk.rows
             torch.index_select(vectors, 0, of_chunk(rows, chunk), out=self._buffers.inputs[:size])
-            key = layers, chunk.steps, chunk.rows
-            self.replays.play(key, partial(self._compute, *key))
+            shape = layers, chunk.steps, chunk.rows
+            # a recording keeps the kind of product that was set when it was made
+            self.replays.play((*shape, float32_products()), partial(self._compute, *shape))
             chunk_targets = of_chunk(targets, chunk)
             for depth, values in outputs.items():
                 values.index_copy_(0, chunk_targets, self._buffers.outputs[depth - 1][:size])

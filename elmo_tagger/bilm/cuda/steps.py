@@ -36,10 +36,13 @@ class TrainingSteps:
 READABLE = Steps(gates.update_cells, gates.update_outputs)
 READABLE_TRAINING = TrainingSteps(slopes.open_gates, slopes.add_to_outputs, slopes.close_gates)
 
+# Of cells, for the kernels: they clip in float32, and Triton's exponential takes nothing narrower.
+_EXACT = torch.float32
+
 
 def best_steps(device: torch.device, dtype: torch.dtype) -> Steps:
     """For weights that stay as they are, of this type."""
-    if dtype == torch.float64 or not has_triton(device):  # the kernels clip in float32
+    if dtype != _EXACT or not has_triton(device):
         return READABLE
     from elmo_tagger.bilm.cuda import kernels
 
@@ -48,7 +51,7 @@ def best_steps(device: torch.device, dtype: torch.dtype) -> Steps:
 
 def training_steps(device: torch.device, dtype: torch.dtype) -> TrainingSteps:
     """For training weights of this type."""
-    if dtype == torch.float64 or not has_triton(device):
+    if dtype != _EXACT or not has_triton(device):
         return READABLE_TRAINING
     from elmo_tagger.bilm.cuda import training_kernels as kernels
 

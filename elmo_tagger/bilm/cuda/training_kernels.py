@@ -158,7 +158,7 @@ def add_to_outputs(gradients: Tensor, later: Tensor, outputs: Tensor, clip: floa
     """See `slopes.add_to_outputs`; laid out as above."""
     _, rows, width = gradients.shape
     # what was clipped has the bound as it is in the outputs' type
-    bound = 0.0 if clip is None else torch.tensor(clip, dtype=outputs.dtype).item()
+    bound = 0.0 if clip is None else torch.tensor(clip, dtype=outputs.dtype, device="cpu").item()
     _add[(2 * rows, triton.cdiv(width, _BLOCK))](
         gradients,
         later,
