@@ -116,10 +116,10 @@ class CharacterCnn(nn.Module):
 
     def _stages(self) -> FrozenCnn | CharacterCnn:
         """What computes: the fast path, a copy in another type, or this module itself."""
-        dtype = product_dtype(self.precision, self.W_proj.dtype)
+        dtype = product_dtype(self.precision, self.b_proj.dtype)
         if is_frozen(self, self.char_embed):
             return self._frozen.of(self.parameters(), lambda: FrozenCnn(self, dtype=dtype))
-        if dtype == self.W_proj.dtype or records_gradients(self, self.char_embed):
+        if dtype == self.b_proj.dtype or records_gradients(self, self.char_embed):
             return self
         return self._rounded.of(self.parameters(), lambda: copy.deepcopy(self).to(dtype))
 
@@ -146,7 +146,7 @@ class CharacterCnn(nn.Module):
             stages.pool(table[character_ids[first : first + size, : self._columns(counts[first])]])
             for first in range(0, len(counts), size)
         ]
-        return stages.transform(torch.cat(pooled)).to(self.W_proj.dtype)
+        return stages.transform(torch.cat(pooled)).to(self.b_proj.dtype)
 
     def pool(self, characters: Tensor) -> Tensor:
         """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim)."""

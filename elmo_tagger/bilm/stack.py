@@ -94,7 +94,7 @@ class LstmStack(nn.Module):
     ) -> dict[int, Tensor]:
         """What `forward` computes, by the path for CUDA."""
         layers = cast("list[ProjectedLstm]", list(self.layers))
-        dtype = product_dtype(self.precision, layers[0].W_0.dtype)
+        dtype = product_dtype(self.precision, layers[0].B.dtype)
         stack = self._recorded.of(self.parameters(), lambda: RecordedStack(layers, dtype=dtype))
         known: Sequence[int] = (words != NO_WORD).sum(dim=1).tolist() if lengths is None else lengths
         states = self._lanes(len(words), like=vectors) if self.stateful else None
@@ -105,7 +105,7 @@ class LstmStack(nn.Module):
 
     def _fast(self) -> FrozenStack:
         layers = cast("list[ProjectedLstm]", list(self.layers))
-        dtype = product_dtype(self.precision, layers[0].W_0.dtype)
+        dtype = product_dtype(self.precision, layers[0].B.dtype)
         return self._frozen.of(self.parameters(), lambda: FrozenStack(layers, dtype=dtype))
 
     def _layers(self, vectors: Tensor) -> nn.ModuleList:

@@ -90,8 +90,7 @@ def load(model: nn.Module, options: Options, path: str | Path) -> None:
             table = _present(slots(options), datasets, parameters, path)
             _check_shapes(table, datasets, parameters, path, options)
             for slot in table:
-                values = _finite(datasets[slot.dataset], path)
-                slot.of(parameters).copy_(torch.from_numpy(values))
+                _read(datasets[slot.dataset], slot.of(parameters), path)
     except (OSError, RuntimeError, KeyError) as error:
         # what h5py raises for a file that is cut short, overwritten, or something else altogether
         raise WeightsError(f"{path}: expected an HDF5 file with the weights of a biLM: {error}") from error
@@ -196,12 +195,16 @@ def _check_shapes(
             raise WeightsError(f"{path}: {slot.dataset}: expected floating-point values, received {dataset.dtype}")
 
 
-def _finite(dataset: h5py.Dataset, path: Path) -> npt.NDArray[np.floating]:
-    values: npt.NDArray[np.floating] = dataset[()].astype(dataset.dtype.newbyteorder("="), copy=False)
-    if not np.isfinite(values).all():
-        count = int(np.size(values) - np.isfinite(values).sum())
+def _read(dataset: h5py.Dataset, target: Tensor, path: Path) -> None:
+    """Fill a parameter: straight from the file where types agree, for a large one is a tenth of a second to copy."""
+    if dataset.dtype == np.float32 and target.dtype == torch.float32 and target.device.type == "cpu":
+        dataset.read_direct(target.numpy())
+    else:
+        target.copy_(torch.from_numpy(dataset[()].astype(dataset.dtype.newbyteorder("="), copy=False)))
+    finite = torch.isfinite(target)
+    if not finite.all():
+        count = int((~finite).sum())
         raise WeightsError(
-            f"{path}: {dataset.name.lstrip('/')}: {count} of {values.size} values are NaN or infinite: "
+            f"{path}: {dataset.name.lstrip('/')}: {count} of {target.numel()} values are NaN or infinite: "
             "expected finite weights"
         )
-    return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from elmo_tagger.bilm import trained_state, weights
 from elmo_tagger.bilm.archive import read_archive
@@ -16,7 +17,13 @@ class WeightsSourceError(ValueError):
     """A source that names no biLM."""
 
 
-def load_bilm(source: str | Path, options_file: str | Path | None = None, *, precision: str = "float32") -> Bilm:
+def load_bilm(
+    source: str | Path,
+    options_file: str | Path | None = None,
+    *,
+    precision: str = "float32",
+    rounded_weights: bool = False,
+) -> Bilm:
     """Load a biLM, stateless.
 
     Args:
@@ -25,6 +32,7 @@ def load_bilm(source: str | Path, options_file: str | Path | None = None, *, pre
             the URL of an archive or of a `.hdf5` file. A `Path` is never a name.
         options_file: Path or URL of `options.json`, for a `.hdf5` file.
         precision: See `Bilm`.
+        rounded_weights: See `Bilm`.
 
     Raises:
         WeightsSourceError: The source names no biLM.
@@ -33,6 +41,7 @@ def load_bilm(source: str | Path, options_file: str | Path | None = None, *, pre
         TrainedStateError: The archive is damaged or has no biLM.
         OSError: A file cannot be read.
     """
+    kept: dict[str, Any] = {"precision": precision, "rounded_weights": rounded_weights}
     is_path, source = isinstance(source, Path), str(source)
     options_file = None if options_file is None else str(options_file)
     try:
@@ -40,16 +49,16 @@ def load_bilm(source: str | Path, options_file: str | Path | None = None, *, pre
     except ValueError as error:
         raise WeightsSourceError(str(error)) from error
     if named is not None:
-        return Bilm.load(*named, precision=precision)
+        return Bilm.load(*named, **kept)
     path = local(source)
     if not path.exists():
         near = [] if is_path else difflib.get_close_matches(source, NAMED, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}{hint}")
     if options_file is None and _is_archive(path):
-        return read_archive(path).bilm(precision=precision)
+        return read_archive(path).bilm(**kept)
     options, weight_file = _pair(source, path, options_file)
-    return Bilm.load(options, weight_file, precision=precision)
+    return Bilm.load(options, weight_file, **kept)
 
 
 def local(source: str) -> Path:

@@ -112,6 +112,8 @@ class ElmoHdf5Embedder(TokenEmbedder):
             batch.
         precision: * `"float32"`, or `"bfloat16"` for the products of a biLM that records no gradients: about twice as
             fast on processors that know the type (benchmarks/results/bilm.md). For GPUs also `"float16"` and `"tf32"`.
+        rounded_weights: * Keep a frozen biLM's weights only as `precision` rounds them: the same vectors in half the
+            memory, and a smaller archive, which cannot be computed with in float32 any more.
         cache: * See `CacheOptions`; for a frozen biLM. Opened by the first step of training: a model that only
             predicts reads and writes none.
         vocab: Given by AllenNLP.
@@ -134,6 +136,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         stateful: bool = False,
         max_tokens_per_pass: Optional[int] = None,
         precision: str = "float32",
+        rounded_weights: bool = False,
         cache: Optional[CacheOptions] = None,
         vocab: Optional[Vocabulary] = None,
         serialization_dir: Optional[str] = None,
@@ -144,11 +147,13 @@ class ElmoHdf5Embedder(TokenEmbedder):
                 "stateful: a sentence's layers depend on those before" if stateful else "fine-tuned (requires_grad)"
             )
             raise ConfigurationError(f"cache: expected a biLM whose layers stay the same, this one is {reason}")
+        if rounded_weights and requires_grad:
+            raise ConfigurationError("rounded_weights: expected a biLM whose weights are not trained (requires_grad)")
         self._cache_options = cache
         self._cache: Optional[CachedBilm] = None
         self._files = {"options_file": options_file, "weight_file": weight_file}
         trained = trained_state.find(serialization_dir, options_file, weight_file)
-        self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass, precision)
+        self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass, precision, rounded_weights)
         self.bilm.requires_grad_(requires_grad)
         self._trains_bilm = requires_grad
         self._layers = self._chosen(layers)
@@ -268,10 +273,12 @@ class ElmoHdf5Embedder(TokenEmbedder):
         stateful: bool,
         max_tokens_per_pass: Optional[int],
         precision: str,
+        rounded_weights: bool,
     ) -> Bilm:
         if precision not in PRECISIONS:
             raise ConfigurationError(f"precision: expected one of {', '.join(PRECISIONS)}, received {precision!r}")
-        bounds = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass, "precision": precision}
+        bounds: Dict[str, Any] = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass}
+        bounds.update(precision=precision, rounded_weights=rounded_weights)
         if max_tokens_per_pass is not None and max_tokens_per_pass < 1:
             raise ConfigurationError(f"max_tokens_per_pass: expected a positive number, received {max_tokens_per_pass}")
         if trained:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from elmo_tagger.bilm import Bilm, ScalarMix
 from elmo_tagger.bilm.archive import read_archive
@@ -36,9 +37,10 @@ class ModelSource:
             ValueError: As `load_bilm` and `read_archive`.
             OSError: A file cannot be read.
         """
+        kept: dict[str, Any] = {"precision": self.precision, "rounded_weights": True}  # they are only read
         trained = None if self.mix is None else read_archive(local(self.mix))
         mix = None if trained is None else trained.mix()
         if self.weights is not None:
-            return load_bilm(self.weights, self.options, precision=self.precision), mix
+            return load_bilm(self.weights, self.options, **kept), mix
         assert trained is not None  # by the check above
-        return trained.bilm(precision=self.precision), mix
+        return trained.bilm(**kept), mix

@@ -39,3 +39,21 @@ def test_another_precision_is_refused(bilm_files: dict[str, str]) -> None:
         ConfigurationError, match="precision: expected one of float32, bfloat16, float16, tf32, received 'int8'"
     ):
         embedder(**bilm_files, precision="int8")
+
+
+def test_rounded_weights_give_the_same_from_half_the_memory(bilm_files: dict[str, str]) -> None:
+    exact = embedder(**bilm_files, precision="bfloat16")
+    rounded = embedder(**bilm_files, precision="bfloat16", rounded_weights=True)
+    assert torch.equal(rounded(IDS), exact(IDS))
+    whole, kept = exact.bilm.state_dict(), rounded.bilm.state_dict()
+    factors = [name for name in whole if name.split(".")[-1].startswith("W_")]
+    assert sum(kept[name].nbytes for name in factors) == sum(whole[name].nbytes for name in factors) / 2
+    again = embedder(**bilm_files, precision="bfloat16", rounded_weights=True)
+    torch.nn.init.zeros_(again.bilm.lstm.layers[0].W_0)
+    again.load_state_dict(rounded.state_dict())
+    assert torch.equal(again(IDS), exact(IDS))
+
+
+def test_weights_that_are_trained_are_not_kept_rounded(bilm_files: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="rounded_weights: expected a biLM whose weights are not trained"):
+        embedder(**bilm_files, precision="bfloat16", rounded_weights=True, requires_grad=True)
