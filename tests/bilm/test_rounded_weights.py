@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from elmo_tagger.bilm import Bilm, encode_sentences
+from elmo_tagger.bilm import Bilm, encode_sentences, paths
 from elmo_tagger.bilm.model import BilmOutput
-from elmo_tagger.bilm.paths import reference_only
+from elmo_tagger.bilm.paths import is_recorded, reference_only
 
 FILES = ("fixtures/bilm/options.json", "fixtures/bilm/weights.hdf5")
 SENTENCES = [["Nell", "sat", "in", "Reykjavík", "."], ["Yes"], [], ["a", "b", "a"]]
@@ -37,6 +37,18 @@ def test_vectors_are_those_of_whole_weights(precision: str, stateful: bool) -> N
         kept = factors(rounded)[name]
         assert 2 * kept.nbytes == values.nbytes
         assert torch.equal(kept.float(), values.to(kept.dtype).float())
+
+
+def test_so_are_those_of_the_path_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_RECORDED_ON", {"cpu"})
+    whole, rounded = (
+        Bilm.load(*FILES, precision="bfloat16", stateful=True, rounded_weights=kept).requires_grad_(False)
+        for kept in (False, True)
+    )
+    ids = torch.from_numpy(encode_sentences(SENTENCES))
+    assert is_recorded(rounded, ids)
+    for _ in range(2):
+        assert_equal(rounded(ids), whole(ids))
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
