@@ -12,6 +12,7 @@ from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences, encode_
 from elmo_tagger.bilm.cuda import stack as cuda_stack
 from elmo_tagger.bilm.cuda.steps import READABLE, READABLE_TRAINING, best_steps, training_steps
 from elmo_tagger.bilm.paths import is_recorded, reference_only
+from elmo_tagger.bilm.precision import tf32
 from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
@@ -99,6 +100,59 @@ def test_triton_works_here():
     assert best_steps(device, torch.float32) is not READABLE
     assert best_steps(device, torch.float64) is READABLE
     assert training_steps(device, torch.float32) is not READABLE_TRAINING
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_parameters_in_another_type(dtype):
+    """Triton's kernels do not know it."""
+    reference, recorded = wide(), wide().to(DEVICE, dtype)
+    with reference_only():
+        expected = reference(ids_of(SENTENCES).cpu())
+    for _ in range(2):
+        got = recorded(ids_of(SENTENCES))
+        assert all(layer.dtype == dtype for layer in got.layers.values())
+        assert largest(got, expected) <= NEAR[str(dtype).removeprefix("torch.")]
+
+
+def test_inference_mode_and_back():
+    """Recordings of one mode are played in the others, and new ones made."""
+    reference, recorded = wide(), wide().to(DEVICE)
+    batches = [[WORDS[:5]] * count for count in (1, 8, 32, 64, 128)]
+    with reference_only():
+        expected = [reference(ids_of(batch).cpu()) for batch in batches]
+    modes = (torch.inference_mode, torch.no_grad, torch.enable_grad, torch.inference_mode)
+    for shapes, mode in enumerate(modes, start=2):
+        with mode():
+            for batch, each in zip(batches[:shapes], expected, strict=False):
+                assert largest(recorded(ids_of(batch)), each) <= TOLERANCE
+
+
+def test_changed_weights_are_used():
+    """Not those that a recording has read."""
+    recorded, other = wide().to(DEVICE), wide(seed=1)
+    for _ in range(2):
+        recorded(ids_of(SENTENCES))
+    recorded.load_state_dict(other.state_dict())
+    with reference_only():
+        expected = other(ids_of(SENTENCES).cpu())
+    for _ in range(2):
+        assert largest(recorded(ids_of(SENTENCES)), expected) <= TOLERANCE
+
+
+def test_the_setting_for_float32_is_obeyed():
+    """Also by what was recorded under another one."""
+    lstm = Bilm(Options.from_dict(raw_options(dim=1024, projection_dim=128))).requires_grad_(False).to(DEVICE).lstm
+    vectors, words = torch.randn(50, 128, device=DEVICE), torch.arange(50, device=DEVICE).view(5, 10)
+
+    def run():
+        return lstm(vectors, words, depths=[2], lengths=[10] * 5)[2]
+
+    exact = [run(), run()]
+    with tf32(True):
+        rounded = [run(), run()]
+    assert all(torch.equal(each, exact[0]) for each in (exact[1], run()))
+    assert torch.equal(*rounded)
+    assert not torch.equal(rounded[0], exact[0])  # on Ampere or later
 
 
 def test_without_triton(monkeypatch):
@@ -197,6 +251,25 @@ def test_a_step_of_a_language_model(precision, tolerance):
         assert float((got - expected).norm() / expected.norm()) <= tolerance
 
 
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
+def test_gradients_under_autocast(narrow):
+    """By `FusedSteps`, against those of plain autograd in float32."""
+    found = []
+    for path in (False, True):
+        bilm = wide().requires_grad_(True).to(DEVICE)
+        with torch.autocast("cuda", narrow, enabled=path):
+            if path:
+                output = bilm(ids_of(SENTENCES))
+            else:
+                with reference_only():
+                    output = bilm(ids_of(SENTENCES))
+        sum(layer.float().square().sum() for layer in output.layers.values()).backward()
+        found.append([parameter.grad for name, parameter in bilm.named_parameters() if "char_cnn" not in name])
+    for expected, got in zip(*found, strict=True):
+        assert got.dtype == torch.float32
+        assert float((got - expected).norm() / expected.norm()) <= NEAR[str(narrow).removeprefix("torch.")]
+
+
 def test_recordings_are_bounded(monkeypatch):
     monkeypatch.setattr(cuda_stack, "RECORDINGS", 3)
     reference, recorded = wide(), wide().to(DEVICE)
@@ -230,8 +303,10 @@ def test_memory_is_bounded():
     assert large - small < 2 * results
 
 
-def test_threads_with_streams_of_their_own():
-    reference, recorded = wide(), wide().to(DEVICE)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_with_streams_of_their_own(precision):
+    """In bfloat16 there are rounded copies of the weights, which one thread makes and all read."""
+    reference, recorded = wide(), wide(precision=precision).to(DEVICE)
     batches = [SENTENCES, SENTENCES[::-1], [["a"]], [WORDS] * 4]
     with reference_only():
         expected = [reference(ids_of(sentences).cpu()) for sentences in batches]
@@ -242,7 +317,7 @@ def test_threads_with_streams_of_their_own():
             for _ in range(10):
                 got = recorded(ids_of(batches[number]))
                 torch.cuda.current_stream().synchronize()
-                if largest(got, expected[number]) > TOLERANCE:
+                if largest(got, expected[number]) > NEAR[precision]:
                     wrong.append(number)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(batches))]

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from elmo_tagger.bilm.cuda import steps
 
 pytest.importorskip("triton")
 
@@ -89,23 +92,37 @@ def test_interpreted_kernels_are_the_readable_ones():
     assert output == "equal\n"
 
 
+@pytest.mark.parametrize("rows", [1, 32])
+@pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("factors", ["fp32", "bf16", "fp16"])
-def test_kernels_compile_for_a_gpu(factors):
-    """What the interpreter takes, the compiler may refuse."""
+def test_kernels_compile_for_a_gpu(factors, capability, rows):
+    """What the interpreter takes, the compiler may refuse. For one row it makes a kernel where that is a constant."""
     compiler = pytest.importorskip("triton.compiler")
-    target = pytest.importorskip("triton.backends.compiler").GPUTarget("cuda", 80, 32)
+    target = pytest.importorskip("triton.backends.compiler").GPUTarget("cuda", capability, 32)
     from elmo_tagger.bilm.cuda import kernels, training_kernels
 
-    numbers = {"step": "i32", "clip": "fp32", "rows": "i32", "width": "i32", "HAS_CLIP": "constexpr"}
+    constants = {"HAS_CLIP": True, "BLOCK": 512, **({"rows": 1} if rows == 1 else {})}
+    numbers = {"step": "i32", "clip": "fp32", "rows": "i32", "width": "i32"}
     exact = dict.fromkeys(("bias", "cell", "previous", "of_cell"), "*fp32")
-    kinds = {**numbers, **exact, "left": "*i32", "BLOCK": "constexpr"}
+    kinds = {**numbers, **exact, "left": "*i32", **dict.fromkeys(constants, "constexpr")}
     all_kernels = (kernels._cells, kernels._outputs, *(getattr(training_kernels, name) for name in TRAINING))
     for kernel in all_kernels:
         others = ("i64" if name.endswith("_direction") else f"*{factors}" for name in kernel.arg_names)
         signature = {name: kinds.get(name, other) for name, other in zip(kernel.arg_names, others, strict=True)}
-        source = compiler.ASTSource(kernel, signature, constexprs={"HAS_CLIP": True, "BLOCK": 512})
+        source = compiler.ASTSource(kernel, signature, constexprs=constants)
         assert ".entry" in triton_assembly(compiler, source, target)
 
 
 def triton_assembly(compiler, source, target):
     return compiler.compile(source, target=target).asm["ptx"]
+
+
+def test_kernels_are_for_cells_of_float32(monkeypatch):
+    """Their exponential takes nothing narrower, and they clip in nothing wider."""
+    monkeypatch.setattr(steps, "has_triton", lambda device: True)
+    device = torch.device("cuda")
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        assert steps.best_steps(device, dtype) is steps.READABLE
+        assert steps.training_steps(device, dtype) is steps.READABLE_TRAINING
+    assert steps.best_steps(device, torch.float32) is not steps.READABLE
+    assert steps.training_steps(device, torch.float32) is not steps.READABLE_TRAINING
