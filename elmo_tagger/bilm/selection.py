@@ -74,7 +74,8 @@ class LayerSelection:
             return torch.stack(wanted, dim=1)
         if self.mix is not None:
             mixed: Tensor = self.mix(wanted, mask)
-            return mixed * mask.unsqueeze(-1)  # a layer norm leaves values at padding
+            # a layer norm leaves values at padding
+            return mixed if self.mix.layer_norm == "none" else mixed * mask.unsqueeze(-1)
         if self.choice == "average":
             return torch.stack(wanted).mean(dim=0)
         if self.choice == "concat":

@@ -18,6 +18,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.bilm.named import files_of
 from elmo_tagger.bilm.precision import PRECISIONS
+from elmo_tagger.bilm.selection import LayerSelection
 from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
 
@@ -156,7 +157,6 @@ class ElmoHdf5Embedder(TokenEmbedder):
         self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass, precision, rounded_weights)
         self.bilm.requires_grad_(requires_grad)
         self._trains_bilm = requires_grad
-        self._layers = self._chosen(layers)
         self._mode = layers
 
         # AllenNLP's name: regularisers and optimizer groups written for `scalar_mix_0` or `scalar_parameters` match.
@@ -167,8 +167,9 @@ class ElmoHdf5Embedder(TokenEmbedder):
                 self.scalar_mix_0 = mix.build(self.bilm.num_layers)
             except ValueError as error:
                 raise ConfigurationError(f"mix: {error}") from None
+        self._selection = self._chosen(layers)
         self._dropout = torch.nn.Dropout(dropout)
-        width = self._layer_width()
+        width = self._selection.dim
         self._projection = torch.nn.Linear(width, projection_dim) if projection_dim else None
         self._output_dim = projection_dim or width
         self.static: Optional[StaticEmbedding] = None
@@ -202,7 +203,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         # Only AllenNLP's layer norm sees the boundaries, which count in its mean and variance.
         with_boundaries = self.scalar_mix_0 is not None and self.scalar_mix_0.layer_norm == "batch"
         output = self._embed(characters, with_boundaries)
-        vectors = self._combine([output.layers[layer] for layer in self._layers], output.mask)
+        vectors = self._selection.combine(output.layers, output.mask)
         if with_boundaries:
             present = (characters != 0).any(-1)
             vectors = vectors[:, 1:-1] * present.unsqueeze(-1)
@@ -219,7 +220,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
             self._cache = CachedBilm(
                 self.bilm,
                 store,
-                layers=self._layers,
+                layers=self._selection.needed,
                 keep_boundaries=with_boundaries,
                 dtype=self._cache_options.dtype,
             )
@@ -228,7 +229,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         # The biLM has a precision of its own; under autocast its parts would disagree about theirs.
         quiet = torch.autocast(characters.device.type, enabled=False)
         with quiet, torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
-            return self.bilm(characters, layers=self._layers, keep_boundaries=with_boundaries)
+            return self.bilm(characters, layers=self._selection.needed, keep_boundaries=with_boundaries)
 
     def mix_weights(self) -> Dict[str, float]:
         """The learnt mix: each layer's share, which add up to 1, and gamma; empty where layers are not mixed."""
@@ -294,19 +295,15 @@ class ElmoHdf5Embedder(TokenEmbedder):
         except ValueError as error:
             raise ConfigurationError(f"weight_file, options_file: {error}") from error
 
-    def _chosen(self, layers: Union[int, str]) -> List[int]:
-        """The numbers of the layers that a mode needs."""
-        every = list(range(self.bilm.num_layers))
-        if isinstance(layers, int) and not isinstance(layers, bool) and layers in every:
-            return [layers]
-        if layers == "top":
-            return every[-1:]
-        if layers in LAYER_MODES:
-            return every
-        raise ConfigurationError(
-            f"layers: expected one of {', '.join(LAYER_MODES)} or a number from 0 (character CNN) to {every[-1]}, "
-            f"received {layers!r}"
-        )
+    def _chosen(self, layers: Union[int, str]) -> LayerSelection:
+        last = self.bilm.num_layers - 1
+        if isinstance(layers, bool) or layers not in (*LAYER_MODES, *range(last + 1)):
+            raise ConfigurationError(
+                f"layers: expected one of {', '.join(LAYER_MODES)} or a number from 0 (character CNN) to {last}, "
+                f"received {layers!r}"
+            )
+        choice = "all" if layers == "mix" else layers
+        return LayerSelection(choice, num_layers=last + 1, width=self.bilm.output_dim, mix=self.scalar_mix_0)
 
     def _mix_options(
         self, mix: Optional[MixOptions], do_layer_norm: bool, scalar_mix_parameters: Optional[List[float]]
@@ -321,21 +318,6 @@ class ElmoHdf5Embedder(TokenEmbedder):
             trainable=scalar_mix_parameters is None,
             layer_norm="batch" if do_layer_norm else "none",
         )
-
-    def _layer_width(self) -> int:
-        if self._mode != "concat":
-            return self.bilm.output_dim
-        # Layer 0 is the same P numbers twice; they are given once.
-        return self.bilm.output_dim // 2 + (self.bilm.num_layers - 1) * self.bilm.output_dim
-
-    def _combine(self, layers: List[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
-        if self.scalar_mix_0 is not None:
-            return self.scalar_mix_0(layers, mask)
-        if self._mode == "average":
-            return torch.stack(layers).mean(dim=0)
-        if self._mode == "concat":
-            return torch.cat([layers[0][..., : layers[0].shape[-1] // 2], *layers[1:]], dim=-1)
-        return layers[0]
 
     def _check(self, elmo_tokens: torch.Tensor, static_ids: Optional[torch.Tensor]) -> None:
         expected = self.bilm.options.char_cnn.max_characters_per_token
