@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class FrozenCnn:
     """Characters of words -> vectors, in place where it can be.
 
-    A word's vector is the same to the last bit whatever words are beside it: it is stored and used in other batches,
-    and what a sentence's vectors are must not depend on which sentence had its words first.
+    Where weights are packed (`Matrix`), a word's vector is the same to the last bit whatever words are beside it: it is
+    stored and used in other batches, and what a sentence's vectors are must not depend on which one had its words first.
 
     Args:
         cnn: The character CNN.
