@@ -8,7 +8,8 @@ Every round takes the next sentences of the text. Our side has met the words of 
 in a running job; `new` is the share of a batch's distinct words that it had not. Each side turns character ids into the
 mix of all layers. `ratio` is the median over rounds of AllenNLP's time by ours; `peak` is our share of what the
 machine's own matrix product reaches in the same run, counting only work that was done; `difference` is the largest
-between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round.
+between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round. Memory is that of
+the process; on a GPU that of PyTorch's tensors there, recorded graphs among them.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def work(options: Options, *, tokens: int, distinct: int, new: int) -> float:
     Args:
         options: The model's.
         tokens: Words and boundaries.
-        distinct: Distinct ones: what their vectors add to the first layer's gates is computed once.
+        distinct: Of those the words for which what their vectors add to the first layer's gates is computed: on a CPU
+            the distinct ones, on a GPU all.
         new: Words that pass the character CNN.
     """
     lstm, cnn = options.lstm, options.char_cnn
@@ -120,7 +122,12 @@ def cell(
     rows = []
     for name in args.precision:
         shares = [
-            work(options, tokens=n["tokens"] + 2 * batch, distinct=n["distinct"] + 2, new=n["new"][name])
+            work(
+                options,
+                tokens=n["tokens"] + 2 * batch,
+                distinct=n["distinct"] + 2 if args.device == "cpu" else n["tokens"] + 2 * batch,
+                new=n["new"][name],
+            )
             / (peak[name] * spent[name])
             for n, spent in zip(notes, times, strict=True)
         ]
@@ -159,48 +166,51 @@ def meet(models: dict[str, Any], text: Iterator[list[str]], number: int) -> None
             bilm.embed_words(ids.to(bilm.char_cnn.char_embed.device))
 
 
-def loading(directory: Path, rounds: int = 3) -> dict[str, float]:
+def loading(directory: Path, device: str, rounds: int = 3) -> dict[str, float]:
     """Seconds from files to a model that has embedded a word."""
-    ids = torch.from_numpy(encode_sentences([["word"]])).long()
+    ids = torch.from_numpy(encode_sentences([["word"]])).long().to(device)
     ready = {
-        "ours": lambda: our_embed(load_ours(directory, "cpu", "float32"))(ids),
-        "allennlp": lambda: stock_embed(load_stock(directory, "cpu"))(ids),
+        "ours": lambda: our_embed(load_ours(directory, device, "float32"))(ids),
+        "allennlp": lambda: stock_embed(load_stock(directory, device))(ids),
     }
-    times = measure.take_turns(lambda _: ready, budget=0, least=rounds)
+    times = measure.take_turns(lambda _: ready, budget=0, device=device, least=rounds)
     return {name: measure.median(times, name) for name in ready} | {"ratio": measure.ratio(times, "ours", "allennlp")}
 
 
-def memory(directory: Path, batch: int, threads: int) -> dict[str, float]:
+def memory(directory: Path, batch: int, args: argparse.Namespace) -> dict[str, float]:
     """For each contender, in a process of its own, the GiB that loading and one batch add at their peak."""
+    chosen = ["--device", args.device, "--threads", str(args.threads)]
     results = {}
     for name in ("allennlp", *PRECISIONS):
         command = [sys.executable, __file__, "--memory-of", name, str(directory), "--batch", str(batch)]
-        output = subprocess.run(
-            [*command, "--threads", str(threads)], check=True, capture_output=True, text=True, env=os.environ
-        ).stdout
+        output = subprocess.run([*command, *chosen], check=True, capture_output=True, text=True, env=os.environ).stdout
         results[name] = float(output.split()[-1])
     return results
 
 
-def print_memory_of(name: str, directory: Path, batch: int) -> None:
+def print_memory_of(name: str, directory: Path, batch: int, device: str) -> None:
     """Print the GiB that one contender adds; the imports are not counted."""
     text, _ = sentences()
-    ids = torch.from_numpy(encode_sentences([next(text) for _ in range(batch)])).long()
+    ids = torch.from_numpy(encode_sentences([next(text) for _ in range(batch)])).long().to(device)
     if name == "allennlp":
         import allennlp.modules.elmo  # noqa: F401
-    before = _resident_gib("VmRSS")
+    before, _ = _held_gib(device)
     embed = (
-        stock_embed(load_stock(directory, "cpu"))
+        stock_embed(load_stock(directory, device))
         if name == "allennlp"
-        else our_embed(load_ours(directory, "cpu", name))
+        else our_embed(load_ours(directory, device, name))
     )
     embed(ids)
-    print(_resident_gib("VmHWM") - before)
+    print(_held_gib(device)[1] - before)
 
 
-def _resident_gib(field: str) -> float:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) / 2**20
+def _held_gib(device: str) -> tuple[float, float]:
+    """What is held now, and what was held at most."""
+    if measure.on_cuda(device):
+        return torch.cuda.memory_allocated() / 2**30, torch.cuda.max_memory_allocated() / 2**30
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    now, most = (int(fields[name].split()[0]) / 2**20 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
 def main() -> None:
@@ -216,7 +226,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
     if args.memory_of:
-        print_memory_of(args.memory_of[0], Path(args.memory_of[1]), args.batch[0])
+        print_memory_of(args.memory_of[0], Path(args.memory_of[1]), args.batch[0], args.device)
         return
     text, kind = sentences(args.text)
     table = Table(COLUMNS, device=args.device)
@@ -233,9 +243,9 @@ def main() -> None:
                     table.add(row)
             del models
             if not args.no_memory:
-                found = table.report["loading"][size] = loading(directory)
+                found = table.report["loading"][size] = loading(directory, args.device)
                 print(f"{size}: ready to embed, seconds:", _rounded(found), flush=True)
-                found = table.report["memory_gib"][size] = memory(directory, 32, args.threads)
+                found = table.report["memory_gib"][size] = memory(directory, 32, args)
                 print(f"{size}: GiB at the peak, 32 sentences:", _rounded(found), flush=True)
     table.report["seconds"] = time.process_time()
     table.save(args.json)

@@ -6,7 +6,8 @@
 A step is forward, backward and AdaGrad's update, for `--lanes` times `--steps` words of each direction, against
 `--samples` negative samples of a vocabulary of `--words`. The peer is AllenNLP's character encoder, `ElmoLstm` and
 `SampledSoftmaxLoss`; it is given as many words of the same text. `ratio` is the median over rounds, in which the two
-take turns. The data loader is measured alone: text on the disk to batches.
+take turns. With `--precision bfloat16` the peer computes in float32 all the same, as it always does. The data loader is
+measured alone: text on the disk to batches.
 """
 
 from __future__ import annotations

@@ -115,13 +115,14 @@ def train(
 
 
 def main() -> None:
-    """Prints one JSON document."""
+    """Prints one JSON document, and writes it if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="original")
     parser.add_argument("--sentences", type=int, default=256, help="to train on; a quarter of them more to validate on")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--lr", type=float, default=0.001)
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
+    parser.add_argument("--json", type=Path, help="file to write")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -152,6 +153,8 @@ def main() -> None:
     }
     json.dump(report, sys.stdout, indent=1)
     print()
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import torch
 
 from elmo_tagger.bilm import Bilm, Options
 
-TEXT = Path(__file__).parents[1].parent / "shared" / "data" / "lm"
+ROOT = Path(__file__).parents[1]
+# beside the checkout or within it
+TEXTS = tuple(parent / "shared" / "data" / "lm" for parent in (ROOT.parent, ROOT))
 FILTERS = [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
 # H, P, highway layers of the published models (https://allenai.org/allennlp/software/elmo)
 SIZES = {"original": (4096, 512, 2), "small": (1024, 128, 1), "tiny": (64, 16, 1)}
@@ -60,10 +62,10 @@ def sentences(source: Path | None = None) -> tuple[Iterator[list[str]], str]:
     Args:
         source: Directory with tokenised text, one sentence a line, as `*.xz`.
     """
-    source = source or TEXT
-    files = sorted(source.glob("*.xz"))
-    if files:
-        return _from_files(files), "text"
+    for directory in TEXTS if source is None else (source,):
+        files = sorted(directory.glob("*.xz"))
+        if files:
+            return _from_files(files), "text"
     return _made_up(), "made up"
 
 

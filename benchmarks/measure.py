@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from elmo_tagger.bilm.cuda.steps import has_triton
 from elmo_tagger.bilm.matrix import Matrix, available_layouts
 
 
@@ -18,10 +19,11 @@ def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
     """Time of one call, the device's queue emptied before and after.
 
     With one thread on a CPU it is processor time, which other work on the machine does not add to. On a GPU it is the
-    second call of two: the first one may compile kernels and record graphs for shapes that are new.
+    third call of three: the first may compile kernels and record graphs for shapes that are new, which gives PyTorch's
+    cached memory back to the driver, and the second asks for it again.
     """
-    if device == "cuda":
-        run()
+    if on_cuda(device):
+        run(), run()
     clock = time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     _wait(device)
     begin = clock()
@@ -78,7 +80,7 @@ def median(times: list[dict[str, float]], name: str) -> float:
 
 def peak_flops(dtype: torch.dtype, *, device: str = "cpu") -> float:
     """Operations a second of a large square product, in the fastest layout."""
-    size = 8192 if device == "cuda" else 2048  # large enough that its launch takes no time
+    size = 8192 if on_cuda(device) else 2048  # large enough that its launch takes no time
     rows = torch.randn(size, size, dtype=dtype, device=device)
     products: list[Callable[[], Any]] = [lambda: rows @ rows]
     if device == "cpu":
@@ -90,16 +92,22 @@ def peak_flops(dtype: torch.dtype, *, device: str = "cpu") -> float:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the numbers depend on."""
-    return {
+    """What the numbers depend on; on CUDA also whether the biLM's kernels are Triton's."""
+    found = {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "device": torch.cuda.get_device_name(device) if on_cuda(device) else device,
     }
+    return {**found, "triton": has_triton(torch.device(device))} if on_cuda(device) else found
+
+
+def on_cuda(device: str) -> bool:
+    """Whether a name, as `cuda` or `cuda:0`, is that of a GPU of NVIDIA's."""
+    return torch.device(device).type == "cuda"
 
 
 def _processor() -> str:
@@ -111,5 +119,5 @@ def _processor() -> str:
 
 
 def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+    if on_cuda(device):
+        torch.cuda.synchronize(device)
