@@ -3,8 +3,8 @@
 `options` and `weights` read and write a biLM, `characters` turns words into ids; then, in the order of computation,
 `distinct` -> `char_cnn` -> `packing` -> `lstm` in a `stack` -> `mixing`; `model` puts them together.
 
-That is the reference. What computes the same faster stands beside it, and `paths` says when it is taken: on a CPU without
-gradients `frozen_cnn` (with `word_store`) and `frozen_lstm` (with `matrix` and `side_by_side`); with gradients
+That is the reference. What computes the same faster stands beside it, and `paths` says when it is taken: on a CPU
+without gradients `frozen_cnn` (with `word_store`) and `frozen_lstm` (with `matrix` and `side_by_side`); with gradients
 `lstm_gradient`; on a GPU `cuda`.
 """
 

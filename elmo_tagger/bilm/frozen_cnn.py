@@ -17,7 +17,7 @@ class FrozenCnn:
     """Characters of words -> vectors, in place where it can be.
 
     Where weights are packed (`Matrix`), a word's vector is the same to the last bit whatever words are beside it: it is
-    stored and used in other batches, and what a sentence's vectors are must not depend on which one had its words first.
+    stored and used in other batches, and a sentence must not depend on which one had its words first.
 
     Args:
         cnn: The character CNN.

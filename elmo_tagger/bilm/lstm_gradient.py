@@ -195,11 +195,11 @@ def step_slices(sizes: list[int]) -> Iterator[slice]:
 
 
 def words_before(sizes: list[int]) -> Tensor:
-    """For each word the place (N,) int64 of the one before it, where the states before the first step lead the list."""
-    starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)]).cumsum(0)
-    counts = torch.tensor(sizes)
+    """For each word the place (N,) int64 of the one before it, on the host; the first states lead the list."""
+    starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)], device="cpu").cumsum(0)
+    counts = torch.tensor(sizes, device="cpu")
     firsts = counts.cumsum(0) - counts
-    return torch.arange(sum(sizes)) + (starts - firsts).repeat_interleave(counts)
+    return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
 
 
 def _slopes(gates: Tensor, tanh_cells: Tensor, previous_cells: Tensor) -> tuple[Tensor, Tensor]:

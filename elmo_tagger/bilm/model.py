@@ -242,6 +242,7 @@ class Bilm(nn.Module):
         boundary_vectors: Tensor | None = None,
         layers: Sequence[int] | None = None,
         keep_boundaries: bool = False,
+        lengths: Sequence[int] | None = None,
     ) -> BilmOutput:
         """Embed sentences whose words' character-CNN vectors are at hand.
 
@@ -251,6 +252,7 @@ class Bilm(nn.Module):
             boundary_vectors: (2, P), from `embed_boundaries`; computed if None.
             layers: As in `forward`.
             keep_boundaries: As in `forward`.
+            lengths: Words of each sentence, if they are known; a GPU is asked otherwise, which waits for it.
 
         Raises:
             ValueError: There is no such layer.
@@ -259,7 +261,7 @@ class Bilm(nn.Module):
             boundary_vectors = self.embed_boundaries()
         vectors = torch.cat([boundary_vectors, word_vectors])
         shifted = torch.where(words >= 0, words + _BOUNDARIES, NO_WORD)
-        return self._contextualize(vectors, shifted, layers, keep_boundaries)
+        return self._contextualize(vectors, shifted, layers, keep_boundaries, lengths)
 
     def reset_states(self) -> None:
         """Forget the state that earlier calls left (only a stateful biLM has any)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,11 @@ class LstmStack(nn.Module):
     def reset(self) -> None:
         """Forget the carried state."""
         self._carried = None
+
+    def _apply(self, *arguments: Any, **options: Any) -> LstmStack:
+        self._recorded = Derived()  # buffers and graphs of a device that the layers may be leaving
+        super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
+        return self
 
     def _play(
         self, vectors: Tensor, words: Tensor, depths: list[int], max_words: int | None, lengths: Sequence[int] | None

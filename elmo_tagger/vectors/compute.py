@@ -130,6 +130,7 @@ class SentenceVectors:
             to_device(torch.from_numpy(words), self.device),
             boundary_vectors=self._boundaries,
             layers=self._selection.needed,
+            lengths=[len(sentence) for sentence in sentences],
         )
         combined = self._selection.combine(output.layers, output.mask)
         if self.request.pooling is not None:

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from elmo_tagger.bilm import Bilm, Options, encode_sentences, model, paths
+from elmo_tagger.bilm import Bilm, Options, encode_sentences, encode_words, model, paths
 from elmo_tagger.bilm.cuda import stack
 from elmo_tagger.bilm.cuda.replay import Unrecorded
 from elmo_tagger.bilm.cuda.steps import READABLE
@@ -174,6 +175,32 @@ def test_the_device_is_not_asked(stateful):
     with Questions() as asked, reference_only():
         bilm(ids_of(SENTENCES))
     assert len(asked.found) > 3  # the test sees what it is to see
+
+
+class Answers(TorchFunctionMode):
+    """Counts what brings a tensor's numbers to Python."""
+
+    count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += function in (torch.Tensor.tolist, torch.Tensor.item, torch.Tensor.numpy)
+        return function(*args, **(kwargs or {}))
+
+
+def test_lengths_that_are_known_need_not_be_asked_for():
+    bilm = random_bilm(stored_words=0)
+    sentences = [[0, 1, 2], [], [2, 0]]
+    vectors = bilm.embed_words(torch.from_numpy(encode_words(["Nell", "sat", "in"], max_characters=12)))
+    words = torch.tensor([[0, 1, 2], [-1, -1, -1], [2, 0, -1]])
+    boundaries = bilm.embed_boundaries()
+    with Answers() as asked:
+        expected = bilm.forward_words(vectors, words, boundary_vectors=boundaries)
+    assert asked.count == 1
+    with Answers() as asked:
+        got = bilm.forward_words(vectors, words, boundary_vectors=boundaries, lengths=[len(each) for each in sentences])
+    assert asked.count == 0
+    for layer, values in expected.layers.items():
+        assert torch.equal(got.layers[layer], values)
 
 
 class Crossings(TorchDispatchMode):
