@@ -23,8 +23,7 @@ _TRIED_ROWS = (1, 4, 32)
 _ROUNDS = 3
 # Noise must not decide, since layouts differ in the last bits: another than the usual one has to be faster by this.
 _CLEARLY = 2.0
-# A single row is computed otherwise than several, which are computed alike.
-_FEWEST_ROWS = 2
+_COMPARED_ROWS = 4
 
 Product = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -62,7 +61,8 @@ class Matrix:
             expected = f"expected one of {', '.join(choices)} for {self.dtype}"
             raise ValueError(f"layout: {expected}, received {self.layout!r}")
         self._multiply = _PRODUCTS[self.layout](weight)
-        self._fewest = _FEWEST_ROWS if self.layout == "packed" else 1
+        self._shape = weight.shape
+        self._single: dict[tuple[int, bool], bool] = {}
 
     def __call__(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The product, `rows @ weight + addend`.
@@ -74,15 +74,30 @@ class Matrix:
         Returns:
             (R, N), of the type of `rows`.
         """
-        return self.narrow(rows, addend).to(rows.dtype)
+        result = self.narrow(rows, addend)
+        return result if result.dtype == rows.dtype else result.to(rows.dtype)
 
     def narrow(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The same in the matrix's own type."""
-        count = len(rows)
-        if count < self._fewest:
-            repeated = None if addend is None else addend.repeat(self._fewest, 1)
-            return self.narrow(rows.repeat(self._fewest, 1), repeated)[:count]
-        return self._multiply(rows.to(self.dtype), self._bias if addend is None else addend)
+        # these lines run some thousand times a sentence: each call less is seen
+        if rows.shape[0] == 1 and self.layout == "packed" and self._needs_company(addend is not None):
+            repeated = None if addend is None else addend.repeat(2, 1)
+            return self.narrow(rows.repeat(2, 1), repeated)[:1]
+        rows = rows if rows.dtype == self.dtype else rows.to(self.dtype)
+        return self._multiply(rows, self._bias if addend is None else addend)
+
+    def _needs_company(self, added: bool) -> bool:
+        """Whether oneDNN computes a single row otherwise than several: tried once, since it chooses by shape and threads."""
+        key = torch.get_num_threads(), added
+        if key not in self._single:
+            rows = torch.randn(_COMPARED_ROWS, self._shape[0], generator=torch.Generator().manual_seed(0)).to(
+                self.dtype
+            )
+            addend = rows.new_zeros(_COMPARED_ROWS, self._shape[1]) if added else None
+            together = self._multiply(rows, addend)
+            alone = [self._multiply(rows[i : i + 1], None if addend is None else addend[:1]) for i in range(len(rows))]
+            self._single[key] = not torch.equal(torch.cat(alone), together)
+        return self._single[key]
 
 
 @cache

@@ -20,12 +20,14 @@ _teams: dict[int, tuple[ThreadPoolExecutor, ThreadPoolExecutor]] = {}
 _making = threading.Lock()
 
 
-def side_by_side(one: Piece, other: Piece) -> None:
+def side_by_side(one: Piece, other: Piece, *, short: bool = False) -> None:
     """Do both, at the same time if PyTorch has more than one thread.
 
     Args:
         one: What gradient and inference mode are for the caller, they are for both pieces. Autocast is not.
         other: Must neither read nor write what `one` writes.
+        short: Whether their operations take microseconds, so that two threads would mostly wait for each other's
+            Python: then one after the other, with half of the threads all the same.
 
     Raises:
         Exception: What one of them raises, once both have ended.
@@ -41,7 +43,8 @@ def side_by_side(one: Piece, other: Piece) -> None:
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             piece()
 
-    ends = [worker.submit(as_here, piece) for worker, piece in zip(_team(threads), (one, other), strict=True)]
+    first, second = _team(threads)
+    ends = [first.submit(as_here, one), (first if short else second).submit(as_here, other)]
     wait(ends)
     for end in ends:
         end.result()
