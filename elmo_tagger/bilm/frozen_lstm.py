@@ -186,7 +186,7 @@ def _of_distinct(layer: FrozenLstm, vectors: Tensor, rows: Tensor, sizes: list[i
     distinct, places = torch.unique(rows, return_inverse=True)
     table = layer.gates.narrow(vectors[distinct])
     if len(rows) * table.shape[1] <= _VALUES_AHEAD:
-        yield from table[places].split(sizes)
+        yield from torch.split(table[places], sizes)
     else:
         for step in places.split(sizes):
             yield table.index_select(0, step)

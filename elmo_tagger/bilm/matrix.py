@@ -87,7 +87,7 @@ class Matrix:
         return self._multiply(rows, self._bias if addend is None else addend)
 
     def _needs_company(self, added: bool) -> bool:
-        """Whether oneDNN computes a single row otherwise than several: tried once, since it chooses by shape and threads."""
+        """Whether oneDNN computes a single row otherwise than several, as for some shapes and threads: tried."""
         key = torch.get_num_threads(), added
         if key not in self._single:
             rows = torch.randn(_COMPARED_ROWS, self._shape[0], generator=torch.Generator().manual_seed(0)).to(

@@ -106,7 +106,8 @@ def test_autocast_takes_the_reference():
         assert not is_frozen(bilm, ids_of(SENTENCES))
 
 
-def test_number_of_threads(layout):
+def test_number_of_threads(layout, monkeypatch):
+    monkeypatch.setattr(frozen_lstm, "_WORTH_A_THREAD", 0)
     bilm = random_bilm(raw_options(dim=64, projection_dim=32, max_characters_per_token=12), scale=0.2)
     sentences = [[f"word{i * j}" for i in range(30)] for j in range(40)]
     threads = torch.get_num_threads()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 import torch
 
-from elmo_tagger.bilm import encode_sentences, paths
+from elmo_tagger.bilm import encode_sentences, frozen_lstm, paths
 from elmo_tagger.bilm.cuda.stack import RecordedStack
 from elmo_tagger.bilm.frozen_lstm import FrozenLstm, FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm
@@ -74,8 +75,12 @@ def test_a_word_passes_the_character_cnn_once(trained: bool, ids: torch.Tensor) 
     assert seen == [DISTINCT]
 
 
-def test_directions_run_at_the_same_time(ids: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    meeting = threading.Barrier(2, timeout=30)
+@pytest.mark.parametrize("short", [False, True])
+def test_directions_run_at_the_same_time_unless_steps_are_short(
+    short: bool, ids: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen_lstm, "_WORTH_A_THREAD", 2**20 if short else 0)
+    meeting = threading.Barrier(2, timeout=1 if short else 30)
     run = FrozenStack._run_direction
 
     def met(*arguments):
@@ -86,7 +91,8 @@ def test_directions_run_at_the_same_time(ids: torch.Tensor, monkeypatch: pytest.
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        random_bilm()(ids)
+        with pytest.raises(threading.BrokenBarrierError) if short else nullcontext():
+            random_bilm()(ids)
     finally:
         torch.set_num_threads(threads)
 
