@@ -35,6 +35,7 @@ from torch import Tensor
 from elmo_tagger.bilm import Bilm, Options, encode_sentences
 
 PRECISIONS = ("float32", "bfloat16")
+ROUNDED = "bfloat16, rounded_weights"
 COLUMNS = {
     "size": ("size", "<9"),
     "batch": ("batch", ">5"),
@@ -181,7 +182,7 @@ def memory(directory: Path, batch: int, args: argparse.Namespace) -> dict[str, f
     """For each contender, in a process of its own, the GiB that loading and one batch add at their peak."""
     chosen = ["--device", args.device, "--threads", str(args.threads)]
     results = {}
-    for name in ("allennlp", *PRECISIONS):
+    for name in ("allennlp", *PRECISIONS, ROUNDED):
         command = [sys.executable, __file__, "--memory-of", name, str(directory), "--batch", str(batch)]
         output = subprocess.run([*command, *chosen], check=True, capture_output=True, text=True, env=os.environ).stdout
         results[name] = float(output.split()[-1])
@@ -195,11 +196,12 @@ def print_memory_of(name: str, directory: Path, batch: int, device: str) -> None
     if name == "allennlp":
         import allennlp.modules.elmo  # noqa: F401
     before, _ = _held_gib(device)
-    embed = (
-        stock_embed(load_stock(directory, device))
-        if name == "allennlp"
-        else our_embed(load_ours(directory, device, name))
-    )
+    if name == "allennlp":
+        embed = stock_embed(load_stock(directory, device))
+    elif name == ROUNDED:
+        embed = our_embed(load_ours(directory, device, "bfloat16", rounded_weights=True))
+    else:
+        embed = our_embed(load_ours(directory, device, name))
     embed(ids)
     print(_held_gib(device)[1] - before)
 

@@ -24,9 +24,10 @@ def load_stock(directory: Path, device: str) -> Any:
     return elmo.eval().requires_grad_(False).to(device)
 
 
-def load_ours(directory: Path, device: str, precision: str) -> Bilm:
+def load_ours(directory: Path, device: str, precision: str, *, rounded_weights: bool = False) -> Bilm:
     """Ours."""
-    bilm = Bilm.load(directory / "options.json", directory / "weights.hdf5", precision=precision)
+    kept = {"precision": precision, "rounded_weights": rounded_weights}
+    bilm = Bilm.load(directory / "options.json", directory / "weights.hdf5", **kept)
     return bilm.requires_grad_(False).to(device)
 
 

@@ -48,11 +48,11 @@ class FrozenLstm:
         self.direction = direction
         width = self.options.projection_dim
         # tanh(x) = 2 sigmoid(2 x) - 1, which PyTorch computes five times faster on a CPU; doubling rounds nothing
-        doubled = torch.ones_like(layer.B[direction])
-        doubled[self.options.dim : 2 * self.options.dim] = 2.0
-        weight = layer.W_0[direction] * doubled.to(layer.W_0.dtype)
-        self.gates = Matrix(weight[:width], layer.gate_bias()[direction, 0] * doubled, dtype=dtype)
-        self._from_output = Matrix(weight[width:], dtype=dtype)
+        scale = torch.ones_like(layer.B[direction])
+        scale[self.options.dim : 2 * self.options.dim] = 2.0
+        weight = layer.W_0[direction]
+        self.gates = Matrix(weight[:width], layer.gate_bias()[direction, 0], dtype=dtype, scale=scale)
+        self._from_output = Matrix(weight[width:], dtype=dtype, scale=scale)
         self._project = Matrix(layer.W_P_0[direction], dtype=dtype)
 
     def run(self, ahead: Iterable[Tensor], sizes: list[int], state: DirectionState, outputs: Tensor) -> DirectionState:
@@ -67,14 +67,14 @@ class FrozenLstm:
         Returns:
             The state afterwards; a sentence that ended keeps that of its last step.
         """
-        output, last_output = state[0], state[0].clone()
+        output, last_output, rows = state[0], state[0].clone(), len(state[0])
         every = cell = state[1].mul(_CELL)
         for addend, size, place in zip(ahead, sizes, torch.split(outputs, sizes), strict=True):
-            if size < len(output):
-                last_output[size : len(output)] = output[size:]
-                output, cell = output[:size], cell[:size]
+            if size < rows:
+                last_output[size:rows] = output[size:]
+                output, cell, rows = output[:size], cell[:size], size
             output = self._step(self._from_output(output, addend), cell, place)
-        last_output[: len(output)] = output
+        last_output[:rows] = output
         return last_output, every.div_(_CELL)
 
     def _step(self, gates: Tensor, cell: Tensor, output: Tensor) -> Tensor:

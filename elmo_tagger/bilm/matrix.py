@@ -37,6 +37,7 @@ class Matrix:
         weight: (M, N), on a CPU. Whether later changes of it are seen is not defined.
         bias: (N,).
         dtype: Of the product's factors; the weight's by default.
+        scale: (N,), by which the columns of weight and bias are multiplied; powers of two, which round nothing.
         layout: `plain` (as it is, no copy), `packed` (a copy in oneDNN's blocks), or None for what the environment
             variable `ELMO_TAGGER_LAYOUT` says, and without it for what suits this shape on this machine.
 
@@ -50,17 +51,20 @@ class Matrix:
         bias: Tensor | None = None,
         *,
         dtype: torch.dtype | None = None,
+        scale: Tensor | None = None,
         layout: str | None = None,
     ) -> None:
         self.dtype = dtype or weight.dtype
         weight = weight.detach().to(self.dtype)
-        self._bias = None if bias is None else bias.detach().to(self.dtype)
+        if bias is not None:
+            bias = (bias.detach() if scale is None else bias.detach() * scale).to(self.dtype)
+        self._bias = bias
         choices = available_layouts(self.dtype)
         self.layout = layout or os.environ.get(LAYOUT_VARIABLE) or _suitable(*weight.shape, self.dtype)
         if self.layout not in choices:
             expected = f"expected one of {', '.join(choices)} for {self.dtype}"
             raise ValueError(f"layout: {expected}, received {self.layout!r}")
-        self._multiply = _PRODUCTS[self.layout](weight)
+        self._multiply = _PRODUCTS[self.layout](weight, None if scale is None else scale.to(self.dtype))
         self._shape = weight.shape
         self._single: dict[tuple[int, bool], bool] = {}
 
@@ -136,16 +140,21 @@ def _seconds(product: Product, rows: Tensor) -> float:
     return min(times)
 
 
-def _plain(weight: Tensor) -> Product:
+def _plain(weight: Tensor, scale: Tensor | None = None) -> Product:
+    weight = weight if scale is None else weight * scale
+
     def product(rows: Tensor, addend: Tensor | None) -> Tensor:
         return rows @ weight if addend is None else torch.addmm(addend, rows, weight)
 
     return product
 
 
-def _packed(weight: Tensor) -> Product:
+def _packed(weight: Tensor, scale: Tensor | None = None) -> Product:
+    columns = weight.t().clone(memory_format=torch.contiguous_format)
+    if scale is not None:
+        columns.mul_(scale.unsqueeze(1))
     # Operators that PyTorch's own compiler uses for constant weights. The number of rows is a hint, good from 2 up.
-    blocked = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), _TRIED_ROWS[-1])
+    blocked = torch.ops.mkldnn._reorder_linear_weight(columns, _TRIED_ROWS[-1])
     multiply = torch.ops.mkldnn._linear_pointwise
 
     def product(rows: Tensor, addend: Tensor | None) -> Tensor:
@@ -159,4 +168,4 @@ def _packed(weight: Tensor) -> Product:
     return product
 
 
-_PRODUCTS: dict[str, Callable[[Tensor], Product]] = {"plain": _plain, "packed": _packed}
+_PRODUCTS: dict[str, Callable[..., Product]] = {"plain": _plain, "packed": _packed}

@@ -32,6 +32,16 @@ def test_product(dtype, layout, rows):
     assert multiply.narrow(values.to(wide)).dtype == dtype
 
 
+@pytest.mark.parametrize(("dtype", "layout"), CASES)
+def test_scaled_columns(dtype, layout):
+    torch.manual_seed(0)
+    weight, bias, scale = torch.randn(24, 48).to(dtype), torch.randn(48).to(dtype), torch.ones(48).to(dtype)
+    scale[7:9] = 2.0
+    rows = torch.randn(5, 24).to(dtype)
+    scaled = Matrix(weight, bias, scale=scale, layout=layout)(rows)
+    assert torch.equal(scaled, Matrix(weight, bias, layout=layout)(rows) * scale)
+
+
 @pytest.mark.parametrize(
     ("plain", "expected"), [(0.4, "plain"), (0.6, "packed"), (1.0, "packed"), (3.0, "packed")], ids=str
 )
