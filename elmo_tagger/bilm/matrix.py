@@ -21,8 +21,10 @@ LAYOUT_VARIABLE = "ELMO_TAGGER_LAYOUT"
 
 _TRIED_ROWS = (1, 4, 32)
 _ROUNDS = 3
-# Noise must not decide, since layouts differ in the last bits: another than the usual one has to be faster by this.
+# Noise must not decide, since layouts differ in the last bits: another than the usual one has to be faster by this,
+# and smaller weights, whose products are mostly the call, are not tried.
 _CLEARLY = 2.0
+_VALUES_TRIED = 2**18
 _COMPARED_ROWS = 4
 
 Product = Callable[[Tensor, Tensor | None], Tensor]
@@ -119,10 +121,10 @@ def available_layouts(dtype: torch.dtype) -> tuple[str, ...]:
 
 @cache
 def _suitable(inner: int, outer: int, dtype: torch.dtype) -> str:
-    """The layout for a shape: the last of those available, unless the first is clearly faster."""
+    """The layout for a shape: the last of those available, unless it is large and the first is clearly faster."""
     choices = available_layouts(dtype)
-    if len(choices) == 1:
-        return choices[0]
+    if len(choices) == 1 or inner * outer < _VALUES_TRIED:
+        return choices[-1]
     weight = torch.full((inner, outer), 0.01, dtype=dtype)
     tried = [torch.full((count, inner), 0.01, dtype=dtype) for count in _TRIED_ROWS]
     products = (_PRODUCTS[layout](weight) for layout in LAYOUTS)
