@@ -186,7 +186,7 @@ def test_many_short_sentences_need_no_large_intermediate(trainable):
         bounded = bilm(ids)
     three_places = 3 * 2 * width  # a word and two boundaries, both directions
     assert mode.largest <= max(sentences * three_places, 2 * bound * 4 * 64)
-    assert_same(bounded, random_bilm(raw, scale=0.5)(ids))
+    assert_same(bounded, random_bilm(raw, scale=0.5).requires_grad_(trainable)(ids))
 
 
 def test_frozen_weights_record_nothing(bilm):
