@@ -143,10 +143,11 @@ def _seconds(product: Product, rows: Tensor) -> float:
 
 
 def _plain(weight: Tensor, scale: Tensor | None = None) -> Product:
-    weight = weight if scale is None else weight * scale
-
     def product(rows: Tensor, addend: Tensor | None) -> Tensor:
-        return rows @ weight if addend is None else torch.addmm(addend, rows, weight)
+        if scale is None:
+            return rows @ weight if addend is None else torch.addmm(addend, rows, weight)
+        result = rows @ weight  # scaled here, so that the weight need not be copied
+        return result.mul_(scale) if addend is None else torch.addcmul(addend, result, scale)
 
     return product
 
