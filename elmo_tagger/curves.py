@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from elmo_tagger.errors import ElmoTaggerError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -17,7 +19,7 @@ _EPOCH = re.compile(r"metrics_epoch_(\d+)\.json")
 _MIX = re.compile(r"(?:training_)?(mix(?:_\d+)?)_(layer_\d+|gamma)")
 
 
-class RunError(ValueError):
+class RunError(ElmoTaggerError):
     """A directory that holds no curves, or software that is missing to draw them."""
 
 

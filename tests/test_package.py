@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import elmo_tagger
+from elmo_tagger.errors import ElmoTaggerError
 
 PACKAGE = Path(elmo_tagger.__file__).parent
 # Who may import whom; `text` is at the bottom.
@@ -58,6 +59,17 @@ def test_every_exported_name_exists() -> None:
         module = importlib.import_module(name)
         for exported in getattr(module, "__all__", []):
             assert hasattr(module, exported), f"{name}.{exported}"
+
+
+def test_errors_of_the_package_share_one_base_class() -> None:
+    strays = set()
+    for info in pkgutil.walk_packages(elmo_tagger.__path__, "elmo_tagger."):
+        module = importlib.import_module(info.name)
+        for value in vars(module).values():
+            own = isinstance(value, type) and value.__module__ == module.__name__
+            if own and issubclass(value, ValueError) and not issubclass(value, ElmoTaggerError):
+                strays.add(value)
+    assert strays == set()
 
 
 def test_there_is_no_drawer_for_odds_and_ends() -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from elmo_tagger.errors import ElmoTaggerError
+
 # 256 UTF-8 bytes, begin and end of sentence, begin and end of word, filling (bilm/data.py, UnicodeCharsVocabulary)
 CHARACTERS = 261
 _TRAINING_CHARACTERS = CHARACTERS  # what bilm-tf's training writes
@@ -15,7 +17,7 @@ _USE_CHARACTERS = CHARACTERS + 1  # what bilm-tf's users write: one more for a w
 _ACTIVATIONS = ("relu", "tanh")
 
 
-class OptionsError(ValueError):
+class OptionsError(ElmoTaggerError):
     """Options that describe no biLM."""
 
 

@@ -20,6 +20,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.uninitialized import Uninitialized
+from elmo_tagger.errors import ElmoTaggerError
 
 KIND = "elmo_hdf5"
 # In an archive; in the directory of a training run.
@@ -28,7 +29,7 @@ SUFFIX = "_extra_state"
 _BILM, _MIX = "bilm.", "scalar_mix_0."
 
 
-class TrainedStateError(ValueError):
+class TrainedStateError(ElmoTaggerError):
     """Trained weights from which no biLM, or no mix, can be taken."""
 
 

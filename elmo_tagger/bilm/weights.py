@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from elmo_tagger.bilm.options import Options
+from elmo_tagger.errors import ElmoTaggerError
 
 OPTIONS_NAME, WEIGHTS_NAME = "options.json", "weights.hdf5"
 _DTYPES = {"float32": np.float32, "float16": np.float16}
 
 
-class WeightsError(ValueError):
+class WeightsError(ElmoTaggerError):
     """A weight file that is damaged, unsafe, or does not fit the options."""
 
 

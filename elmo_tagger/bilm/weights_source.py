@@ -11,9 +11,10 @@ from elmo_tagger.bilm import trained_state, weights
 from elmo_tagger.bilm.archive import read_archive
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.named import NAMED, files_of
+from elmo_tagger.errors import ElmoTaggerError
 
 
-class WeightsSourceError(ValueError):
+class WeightsSourceError(ElmoTaggerError):
     """A source that names no biLM."""
 
 

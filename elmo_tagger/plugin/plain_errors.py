@@ -8,35 +8,17 @@ import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Tuple, Type
+from typing import Iterable, Iterator, Optional, Tuple, Type
 
 from allennlp.common.checks import ConfigurationError
 from torch.multiprocessing import ProcessRaisedException
 
-from elmo_tagger.bilm.options import OptionsError
-from elmo_tagger.bilm.trained_state import TrainedStateError
-from elmo_tagger.bilm.training.corpus import CorpusError
-from elmo_tagger.bilm.training.vocabulary import VocabularyError
-from elmo_tagger.bilm.weights import WeightsError
-from elmo_tagger.tagging.checks import CrfInputError
-from elmo_tagger.tagging.schemes import TagSchemeError
-from elmo_tagger.text.files import DataError
+from elmo_tagger.errors import ElmoTaggerError
 
 _PYTHONS_HOOK = sys.__excepthook__
 INTERRUPTED = "interrupted; a training goes on with the same command and --recover"
 
-PLAIN: Tuple[Type[Exception], ...] = (
-    ConfigurationError,
-    CorpusError,
-    CrfInputError,
-    DataError,
-    OptionsError,
-    OSError,
-    TagSchemeError,
-    TrainedStateError,
-    VocabularyError,
-    WeightsError,
-)
+PLAIN: Tuple[Type[Exception], ...] = (ConfigurationError, ElmoTaggerError, OSError)
 """Errors whose message says all that a user can use."""
 
 
@@ -94,9 +76,15 @@ def message_of(error: BaseException) -> Optional[str]:
     if isinstance(error, ProcessRaisedException):
         # The worker's traceback as text; its last line is "module.Class: message".
         kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
-        if kind in {f"{each.__module__}.{each.__name__}" for each in PLAIN}:
+        if kind in {f"{each.__module__}.{each.__qualname__}" for each in _with_subclasses(PLAIN)}:
             return message
     return None
+
+
+def _with_subclasses(kinds: Iterable[Type[Exception]]) -> Iterator[Type[Exception]]:
+    for kind in kinds:
+        yield kind
+        yield from _with_subclasses(kind.__subclasses__())
 
 
 def _close_output() -> None:

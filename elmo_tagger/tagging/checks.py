@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from elmo_tagger.errors import ElmoTaggerError
 
-class CrfInputError(ValueError):
+
+class CrfInputError(ElmoTaggerError):
     """Emissions, labels, masks or constraints that define no probability."""
 
 

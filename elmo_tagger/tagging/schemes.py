@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.sentence import Sentence, Span
 
 _REMEMBERED = 65536  # of tags, and of pairs and triples of them: so many, then they are found anew
@@ -31,7 +32,7 @@ Tagged = Sentence | Sequence[str]
 """Tags of one sentence; given as a `Sentence`, messages say file and line."""
 
 
-class TagSchemeError(ValueError):
+class TagSchemeError(ElmoTaggerError):
     """Tags, spans or a scheme's name that cannot be what they are said to be."""
 
 

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.pipes import open_kept
 
 BOM = b"\xef\xbb\xbf"
@@ -21,7 +22,7 @@ BLOCK = 2**16  # bytes that are decoded at once
 _STATELESS = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
 
 
-class DataError(ValueError):
+class DataError(ElmoTaggerError):
     """Text data that cannot be read or written.
 
     The message is complete: place, what was found, what was expected.

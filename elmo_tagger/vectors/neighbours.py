@@ -9,11 +9,12 @@ from itertools import groupby, islice
 import numpy as np
 import numpy.typing as npt
 
+from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.vectors.compute import SentenceVectors
 from elmo_tagger.vectors.sentences import InputSentence
 
 
-class NoOccurrenceError(ValueError):
+class NoOccurrenceError(ElmoTaggerError):
     """A text in which the word is too rare to be compared."""
 
 

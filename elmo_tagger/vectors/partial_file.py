@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from elmo_tagger.errors import ElmoTaggerError
+
 _PAGE = 4096
 
 
-class OutputError(ValueError):
+class OutputError(ElmoTaggerError):
     """An output that stands in the way, or that cannot be continued."""
 
 

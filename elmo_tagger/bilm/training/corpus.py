@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elmo_tagger.bilm.characters import BEGIN_SENTENCE_WORD, END_SENTENCE_WORD
+from elmo_tagger.errors import ElmoTaggerError
 
 FORMAT = "elmo_tagger lm stream 1"
 TOKENS_NAME, LENGTHS_NAME, WORDS_NAME, COUNTS_NAME = "tokens.u32", "lengths.u32", "words.txt", "counts.u64"
@@ -33,7 +34,7 @@ PARTS = ("all", "train", "held_out")
 _CHUNK_BYTES = 1 << 24
 
 
-class CorpusError(ValueError):
+class CorpusError(ElmoTaggerError):
     """A prepared text that is damaged or no such thing."""
 
 

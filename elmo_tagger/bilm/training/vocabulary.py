@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elmo_tagger.bilm.characters import BEGIN_SENTENCE_WORD, END_SENTENCE_WORD
+from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.files import read_text_lines, replace_file
 
 UNKNOWN_WORD = "<UNK>"
@@ -27,7 +28,7 @@ BEGIN, END, UNKNOWN = range(3)
 _FEWEST_WORDS, _LOWEST_CORRELATION = 100, 0.2
 
 
-class VocabularyError(ValueError):
+class VocabularyError(ElmoTaggerError):
     """A list of words that is no vocabulary of a language model."""
 
 
