@@ -15,7 +15,7 @@ from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import mix_metrics
-from elmo_tagger.plugin.metric import EntityF1
+from elmo_tagger.plugin.metric import EntityF1, TagAccuracy
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.class_weights import STRATEGIES
 from elmo_tagger.tagging.crf import ConditionalRandomField
@@ -48,7 +48,8 @@ class ElmoBilstmCrf(Model):
             given.
         calculate_span_f1: Whether to count entities; true by default if `label_encoding` is given.
         dropout: On the embedder's and on the encoder's output.
-        verbose_metrics: Whether to report each entity type at the end of an epoch.
+        verbose_metrics: Whether to report each entity type at the end of an epoch, or each tag if entities are not
+            counted. Unlike AllenNLP's it is true by default.
         initializer: Of the parameters.
         top_k: How many taggings a sentence gets in the output, with their probabilities.
         ignore_loss_on_o_tags: The loss is that of the tags other than `O`; what stands at the others is summed over.
@@ -127,6 +128,7 @@ class ElmoBilstmCrf(Model):
         self._f1: Optional[EntityF1] = None
         if self._scheme_wanted("calculate_span_f1", calculate_span_f1):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
+        self._accuracy = TagAccuracy(self.tags, per_tag=verbose_metrics and self._f1 is None)
         self._table = TagTable(self.tags, label_encoding)
         self._reading = Reading.of(self.tags, label_encoding) if label_encoding else None
         initializer(self)
@@ -137,6 +139,7 @@ class ElmoBilstmCrf(Model):
         tags: Optional[torch.LongTensor] = None,
         metadata: Optional[List[Dict[str, Any]]] = None,
         ignore_loss_on_o_tags: Optional[bool] = None,
+        **ignored: Any,
     ) -> Dict[str, Any]:
         """Scores a batch, and decodes it unless this is a training step.
 
@@ -145,6 +148,7 @@ class ElmoBilstmCrf(Model):
             tags: (B, T) ids of the true tags.
             metadata: For each sentence its `words`.
             ignore_loss_on_o_tags: Overrides the constructor's.
+            **ignored: Other fields of a reader's instances, such as `pos_tags`; ignored as by `crf_tagger`.
 
         Returns:
             `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and `gold` (B, T); decoded, `decoded` (B, T)
@@ -166,6 +170,7 @@ class ElmoBilstmCrf(Model):
             output["loss"], output["gold"], decoded = self._loss(emissions, tags, mask, ignore, decodes)
             if decoded is not None:
                 output["decoded"] = decoded
+                self._accuracy(decoded, output["gold"], mask, emissions)
                 if self._f1 is not None:
                     self._f1(decoded, output["gold"])
         elif not self.training or self.training_f1:
@@ -192,13 +197,15 @@ class ElmoBilstmCrf(Model):
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> Dict[str, float]:
-        """The scores of `EntityF1`; at the end of an epoch also the learnt mixes of ELMo layers.
+        """The scores of `TagAccuracy` and `EntityF1`; at the end of an epoch also the learnt mixes of ELMo layers.
 
         In training there are scores only with `training_f1`, since nothing is decoded otherwise.
         """
         metrics: Dict[str, float] = {}
-        if self._f1 is not None and (not self.training or self.training_f1):
-            metrics.update(self._f1.get_metric(reset))
+        if not self.training or self.training_f1:
+            metrics.update(self._accuracy.get_metric(reset))
+            if self._f1 is not None:
+                metrics.update(self._f1.get_metric(reset))
         if reset:
             metrics.update(mix_metrics(self))
         return metrics

@@ -13,7 +13,6 @@ from allennlp.data.tokenizers import Token
 from allennlp.models import Model
 from allennlp.predictors import Predictor
 
-from elmo_tagger.plugin.pace import Pace
 from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer
@@ -86,7 +85,6 @@ class EntitiesPredictor(Predictor):
         self._tokenizer = Tokenizer(language=language)
         self._min_confidence = min_confidence
         self._inputs_read = 0
-        self._pace = Pace(model)
 
     def load_line(self, line: str) -> JsonDict:
         """One input.
@@ -174,8 +172,7 @@ class EntitiesPredictor(Predictor):
         lengths = [len(instance["tokens"]) for instance in instances]  # type: ignore[arg-type]
         outputs: List[JsonDict] = [{}] * len(instances)
         for batch in _batches(lengths):
-            with self._pace.measure(sum(lengths[index] for index in batch)):
-                results = self._model.forward_on_instances([instances[index] for index in batch])
+            results = self._model.forward_on_instances([instances[index] for index in batch])
             for index, result in zip(batch, results, strict=True):
                 outputs[index] = sanitize(result)
         return outputs

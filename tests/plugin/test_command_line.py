@@ -43,7 +43,6 @@ def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Pa
     assert "error: input 2 (lines that are blank not counted): no JSON" in result.stderr
     # What was predicted before is kept.
     assert json.loads((tmp_path / "out.jsonl").read_text())["text"] == "Emma flew."
-    assert re.search(r"3 tokens in \d+\.\d s: \d+ tokens/s on cpu \(\d+ threads?\)", result.stderr + result.stdout)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,36 @@ def test_crf_taggers_weights_load_and_mean_the_same(options: dict) -> None:
     assert decoded == stock.make_output_human_readable(expected)["tags"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_encoding": None, "verbose_metrics": True},
+        {"label_encoding": None, "verbose_metrics": False},
+        {"calculate_span_f1": False, "verbose_metrics": True},
+        {"verbose_metrics": True},
+    ],
+    ids=str,
+)
+def test_crf_taggers_metrics_are_reported_with_its_values(options: dict) -> None:
+    stock, ours = model("crf_tagger", **options).eval(), model(**options, **ALLENNLPS).eval()
+    ours.load_state_dict(stock.state_dict(), strict=False)
+    for tagger in (stock, ours):
+        tagger(**batch())
+    expected, received = stock.get_metrics(reset=True), ours.get_metrics(reset=True)
+    # Its third guess is any tag, because it ranks the tags by zeros and ones.
+    assert expected.pop("accuracy3") <= 1.0
+    assert received["accuracy"] <= received["accuracy3"] <= 1.0
+    assert {name: received[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_fields_of_a_reader_that_the_tagger_has_no_use_for_are_ignored() -> None:
+    built = model().eval()
+    with torch.no_grad():
+        expected = built(**batch())
+        received = built(**batch(), pos_tags=torch.zeros(2, 4, dtype=torch.long), chunk_tags=None)
+    torch.testing.assert_close(received["loss"], expected["loss"])
+
+
 def test_loss_is_the_mean_over_sentences() -> None:
     mean, total = model().eval(), model(loss_reduction="sum").eval()
     torch.testing.assert_close(mean(**batch())["loss"] * 2, total(**batch())["loss"])
