@@ -5,6 +5,11 @@ from __future__ import annotations
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence
 
+_SPACES = (
+    "if tokens or tags contain spaces, only tabs part the columns: "
+    'give "separator": "\\t" in a config, --separator \'\\t\' to elmo-tagger'
+)
+
 
 class Rows:
     """Takes lines apart and sees to it that all have as many columns as the first.
@@ -28,6 +33,7 @@ class Rows:
         self.separator = separator
         self.width = 0
         self.first_line = 0
+        self.has_tabs = False
 
     def sentence(self, *, document: int) -> Sentence:
         """An empty sentence to fill."""
@@ -60,6 +66,7 @@ class Rows:
 
     def split(self, line: str) -> list[str]:
         """The cells of a line; none if it is blank."""
+        self.has_tabs = self.has_tabs or "\t" in line
         cells = [cell for cell in line.replace("\t", " ").split(" ") if cell]
         return line.split(self.separator) if cells and self.separator is not None else cells
 
@@ -80,8 +87,7 @@ class Rows:
 
     def _check_width(self, cells: list[str], number: int) -> None:
         if self.width:
-            more = self.separator is None and len(cells) > self.width
-            advice = " (tokens that contain spaces need separator='\\t')" if more else ""
+            advice = f" ({_SPACES})" if self.separator is None and self.has_tabs else ""
             found = _count(len(cells))
             raise self._error(number, f"{found}, expected {self.width} as in line {self.first_line}{advice}")
         for name, column in (("token", self.token_column), ("tag", self.tag_column)):

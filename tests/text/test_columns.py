@@ -109,7 +109,13 @@ def test_other_encoding(tmp_path: Path) -> None:
         (
             "a O\nb c O\n",
             {},
-            "{}:2: 3 columns, expected 2 as in line 1 (tokens that contain spaces need separator='\\t')",
+            "{}:2: 3 columns, expected 2 as in line 1",
+        ),
+        (
+            "Emma\tB-first name\nflew\tO\n",
+            {},
+            "{}:2: 2 columns, expected 3 as in line 1 (if tokens or tags contain spaces, only tabs part the columns: "
+            'give "separator": "\\t" in a config, --separator \'\\t\' to elmo-tagger)',
         ),
         ("a\tO\nb\tO\t\n", {"separator": "\t"}, "{}:2: 3 columns, expected 2 as in line 1"),
         ("a\tO\n\tO\n", {"separator": "\t"}, "{}:2: empty token (column 1 of 2)"),
