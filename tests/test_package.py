@@ -16,12 +16,13 @@ PACKAGE = Path(elmo_tagger.__file__).parent
 # Who may import whom; `text` is at the bottom.
 ALLOWED = {
     "text": {"text"},
+    "archives": {"archives", "text"},
     "tagging": {"tagging", "text"},
-    "bilm": {"bilm", "text"},
-    "vectors": {"vectors", "bilm", "text"},
+    "bilm": {"bilm", "archives", "text"},
+    "vectors": {"vectors", "bilm", "archives", "text"},
     "corpus": {"corpus", "tagging", "text"},
-    "cli": {"cli", "corpus", "vectors", "bilm", "tagging", "text"},
-    "plugin": {"plugin", "bilm", "tagging", "text"},
+    "cli": {"cli", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
+    "plugin": {"plugin", "bilm", "archives", "tagging", "text"},
 }
 
 

@@ -1,0 +1,11 @@
+"""Trained models as files: a `model.tar.gz`, or the directory of a training run, opened as data.
+
+`extraction` unpacks the tar, `weights` reads PyTorch's file of tensors, `archive` puts them together. Nothing that an
+archive holds is executed, imported, or opened as a path or URL, and damage anywhere in it is an error.
+"""
+
+from elmo_tagger.archives.archive import Archive, open_archive
+from elmo_tagger.archives.extraction import ArchiveError
+from elmo_tagger.archives.weights import read_weights
+
+__all__ = ["Archive", "ArchiveError", "open_archive", "read_weights"]

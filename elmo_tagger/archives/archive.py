@@ -1,0 +1,99 @@
+"""An opened archive: its config, its weights and its vocabulary, each checked when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from torch import Tensor
+
+from elmo_tagger.archives.extraction import ArchiveError, extracted
+from elmo_tagger.archives.weights import read_weights
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.strict_json import parse_object
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAMES = ("weights.th", "best.th")
+"""In an archive; in the directory of a training run."""
+MAX_TEXT = 2**26  # bytes of a config
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The files of a trained model.
+
+    Attributes:
+        name: What was opened, for messages.
+        directory: Where the files are, while the archive is open.
+    """
+
+    name: str
+    directory: Path
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` holds: plain JSON with at least the objects `dataset_reader` and `model`.
+
+        Raises:
+            ArchiveError: It is missing or something else.
+        """
+        path = self._file(CONFIG_NAME)
+        if path.stat().st_size > MAX_TEXT:
+            raise ArchiveError(f"{self.label(CONFIG_NAME)}: expected at most {MAX_TEXT} bytes")
+        try:
+            config = parse_object(path.read_bytes(), name=self.label(CONFIG_NAME))
+        except DataError as error:
+            raise ArchiveError(str(error)) from None
+        for key in ("dataset_reader", "model"):
+            if not isinstance(config.get(key), dict):
+                raise ArchiveError(f"{self.label(CONFIG_NAME)}: expected an object {key!r} in it")
+        return config
+
+    def weights(self) -> dict[str, Tensor]:
+        """The trained tensors by their names, mapped into memory where the format allows; they outlive the archive.
+
+        Raises:
+            ArchiveError: They are missing, damaged, or anything but tensors.
+        """
+        name = next((each for each in WEIGHTS_NAMES if (self.directory / each).is_file()), WEIGHTS_NAMES[0])
+        return read_weights(self._file(name), name=self.label(name))
+
+    def label(self, member: str) -> str:
+        """How messages call a file of the archive."""
+        return f"{self.name}: {member}"
+
+    def _file(self, member: str) -> Path:
+        path = self.directory / member
+        if not path.is_file():
+            received = "a directory" if path.is_dir() else "none"
+            raise ArchiveError(f"{self.name}: expected a file {member} in it, received {received}")
+        return path
+
+
+@contextmanager
+def open_archive(source: str | Path | bytes, *, name: str | None = None) -> Iterator[Archive]:
+    """Open a `model.tar.gz`, or the directory of a training run.
+
+    Args:
+        source: Path of an archive or directory, or an archive's bytes.
+        name: For messages; by default the path.
+
+    Raises:
+        ArchiveError: It is damaged, or no archive.
+        OSError: It cannot be read.
+    """
+    if isinstance(source, bytes):
+        name = name or "the archive"
+    else:
+        source = Path(source)
+        name = name or str(source)
+    with ExitStack() as stack:
+        if isinstance(source, Path) and source.is_dir():
+            directory = source
+        else:
+            file: BinaryIO = BytesIO(source) if isinstance(source, bytes) else stack.enter_context(source.open("rb"))
+            directory = stack.enter_context(extracted(file, name))
+        yield Archive(name, directory)
