@@ -33,7 +33,7 @@ class Rows:
         self.separator = separator
         self.width = 0
         self.first_line = 0
-        self.has_tabs = False
+        self._line_has_tabs = self._first_has_tabs = False
 
     def sentence(self, *, document: int) -> Sentence:
         """An empty sentence to fill."""
@@ -66,7 +66,7 @@ class Rows:
 
     def split(self, line: str) -> list[str]:
         """The cells of a line; none if it is blank."""
-        self.has_tabs = self.has_tabs or "\t" in line
+        self._line_has_tabs = "\t" in line
         cells = [cell for cell in line.replace("\t", " ").split(" ") if cell]
         return line.split(self.separator) if cells and self.separator is not None else cells
 
@@ -87,7 +87,8 @@ class Rows:
 
     def _check_width(self, cells: list[str], number: int) -> None:
         if self.width:
-            advice = f" ({_SPACES})" if self.separator is None and self.has_tabs else ""
+            has_tabs = self._line_has_tabs or self._first_has_tabs
+            advice = f" ({_SPACES})" if self.separator is None and has_tabs else ""
             found = _count(len(cells))
             raise self._error(number, f"{found}, expected {self.width} as in line {self.first_line}{advice}")
         for name, column in (("token", self.token_column), ("tag", self.tag_column)):
@@ -99,7 +100,7 @@ class Rows:
                 f"{_count(len(cells))}, expected one for tokens and another for tags"
                 f" (token column {self.token_column}, tag column {self.tag_column})",
             )
-        self.width, self.first_line = len(cells), number
+        self.width, self.first_line, self._first_has_tabs = len(cells), number, self._line_has_tabs
 
     def _error(self, number: int, problem: str) -> DataError:
         message = f"{self.path}:{number}: {problem}"
