@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.text.outputs import Target, new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +76,7 @@ def read_curves(run: str | Path) -> Curves:
     )
 
 
-def draw(curves: Curves, path: str | Path, *, title: str = "") -> None:
+def draw(curves: Curves, path: Target, *, title: str = "") -> None:
     """Draw loss, score and mix, whatever of them there is, into one picture.
 
     Args:
@@ -97,10 +98,11 @@ def draw(curves: Curves, path: str | Path, *, title: str = "") -> None:
     for axes, (name, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _panel(axes, name, lines, curves)
     figure.suptitle(title)
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
+    with new_file(path) as file:
+        try:
+            figure.savefig(file, format=Path(path).suffix[1:] or "png")
+        except ValueError as error:
+            raise RunError(f"{path}: {error}") from error
 
 
 def _panel(axes: Axes, name: str, lines: dict[str, list[float | None]], curves: Curves) -> None:

@@ -25,6 +25,7 @@ from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.bilm.uninitialized import Uninitialized
 from elmo_tagger.bilm.word_store import WordStore
+from elmo_tagger.text.outputs import Target
 
 STORED_WORDS = 2**15
 """Words that a biLM keeps the vectors of by default: 64 MiB at a width of 512; 95 % of English text."""
@@ -135,7 +136,7 @@ class Bilm(nn.Module):
         """Overwrite all parameters with those of an .hdf5 file; see `weights.load`."""
         weights.load(self, self.options, path)
 
-    def save(self, directory: str | Path, *, dtype: str = "float32") -> None:
+    def save(self, directory: Target, *, dtype: str = "float32") -> None:
         """Write `options.json` and `weights.hdf5`, which bilm-tf and AllenNLP read too; see `weights.save`."""
         weights.save(self, self.options, directory, dtype=dtype)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.text.outputs import Target, new_folder
 
 OPTIONS_NAME, WEIGHTS_NAME = "options.json", "weights.hdf5"
 _DTYPES = {"float32": np.float32, "float16": np.float16}
@@ -97,7 +97,7 @@ def load(model: nn.Module, options: Options, path: str | Path) -> None:
         raise WeightsError(f"{path}: expected an HDF5 file with the weights of a biLM: {error}") from error
 
 
-def save(model: nn.Module, options: Options, directory: str | Path, *, dtype: str = "float32") -> None:
+def save(model: nn.Module, options: Options, directory: Target, *, dtype: str = "float32") -> None:
     """Write `options.json` and `weights.hdf5` into a directory, which is made if need be.
 
     Args:
@@ -114,17 +114,11 @@ def save(model: nn.Module, options: Options, directory: str | Path, *, dtype: st
         raise ValueError(f"dtype: expected one of {', '.join(_DTYPES)}, received {dtype!r}")
     parameters = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
     arrays = {slot.dataset: _as(dtype, slot, parameters) for slot in slots(options)}
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    unfinished = directory / f".{WEIGHTS_NAME}.{os.getpid()}"
-    try:
-        with h5py.File(unfinished, "w") as file:
+    with new_folder(directory) as folder:
+        with h5py.File(folder / WEIGHTS_NAME, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array)
-        unfinished.replace(directory / WEIGHTS_NAME)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    (directory / OPTIONS_NAME).write_text(json.dumps(options.to_dict(), indent=2) + "\n", encoding="utf-8")
+        (folder / OPTIONS_NAME).write_text(json.dumps(options.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def _as(dtype: str, slot: Slot, parameters: Mapping[str, Tensor]) -> npt.NDArray[np.floating]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.annotated_files import AsJson, Format, Separator, TagColumn, TokenColumn
+from elmo_tagger.cli.options import AsJson, Format, Separator, TagColumn, TokenColumn
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:

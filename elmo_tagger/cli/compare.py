@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from typer.core import TyperCommand
 
-from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
+from elmo_tagger.cli.options import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
 from elmo_tagger.cli.terminal import Page, print_json, warn
 
 if TYPE_CHECKING:

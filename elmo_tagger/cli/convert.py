@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.annotated_files import FORMATS, AsJson, Separator, TagColumn, TokenColumn
+from elmo_tagger.cli.options import FORMATS, AsJson, Force, Separator, TagColumn, TokenColumn
 from elmo_tagger.cli.terminal import print_json
+from elmo_tagger.pipes import is_pipe
 
 if TYPE_CHECKING:
     from elmo_tagger.corpus.convert import Conversion
-
-_STANDARD_OUTPUT = "-"
 
 
 def convert(
@@ -37,49 +32,32 @@ def convert(
         bool, typer.Option("--split-tokens", help="Split tokens that an entity cuts instead of refusing the entity.")
     ] = False,
     language: Annotated[str, typer.Option(help="Of the tokenizer, for texts without tokens.")] = "en",
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert an annotated file to another tag scheme, another format, or both."""
     from elmo_tagger.corpus.convert import convert_file
     from elmo_tagger.corpus.sources import FileOptions
+    from elmo_tagger.text.formats.brat import files_of
+    from elmo_tagger.text.outputs import Output
 
-    def converted(path: Path) -> Conversion:
-        return convert_file(
-            source,
-            path,
-            to=to,
-            scheme=scheme,
-            options=FileOptions(
-                format=in_format, token_column=token_column, tag_column=tag_column, separator=separator
-            ),
-            target_format=out_format,
-            lenient=lenient,
-            split_tokens=split_tokens,
-            language=language,
-        )
-
-    piped = str(target) == _STANDARD_OUTPUT
-    if not piped and source.exists() and target.exists() and target.samefile(source):
-        raise ValueError(f"{target}: is the file to convert: expected another name for what is written")
-    report = _through_a_pipe(converted) if piped else converted(target)
+    options = FileOptions(format=in_format, token_column=token_column, tag_column=tag_column, separator=separator)
+    report = convert_file(
+        source,
+        Output(target, inputs=files_of(source), force=force, folder=True),
+        to=to,
+        scheme=scheme,
+        options=options,
+        target_format=out_format,
+        lenient=lenient,
+        split_tokens=split_tokens,
+        language=language,
+    )
+    piped = is_pipe(target)
     if as_json:
         print_json(vars(report), err=piped)
     else:
         typer.echo(f"{source} to {target}: {_described(report)}", err=piped)
-
-
-def _through_a_pipe(converted: Callable[[Path], Conversion]) -> Conversion:
-    """Standard output gets the file once it is complete; it must be one file."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "out")
-        report = converted(path)
-        if path.is_dir():
-            raise ValueError(f"{report.target_format} is a folder of files: it cannot be written to a pipe")
-        sys.stdout.flush()
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    return report
 
 
 def _described(report: Conversion) -> str:

@@ -7,16 +7,20 @@ from typing import Annotated, Optional
 
 import typer
 
+from elmo_tagger.cli.options import Force
+
 
 def plot(
     run: Annotated[Path, typer.Argument(help="Directory of a training run.")],
     output: Annotated[
         Optional[Path], typer.Option("--output", "-o", help=".png, .svg or .pdf (default: RUN/curves.png).")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Draw loss, F1 or accuracy, and the layers' mix by epoch."""
     from elmo_tagger.curves import draw, read_curves
+    from elmo_tagger.text.outputs import Output
 
-    output = output or run / "curves.png"
-    draw(read_curves(run), output, title=run.resolve().name)
-    typer.echo(output)
+    target = Output(output or run / "curves.png", inputs=run.glob("*.json"), force=force)
+    draw(read_curves(run), target, title=run.resolve().name)
+    typer.echo(target)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.annotated_files import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
+from elmo_tagger.cli.options import AsJson, Force, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
@@ -31,13 +31,17 @@ def score(
     show: Annotated[int, typer.Option(min=0, help="How many of the most frequent mistakes to print.")] = 10,
     html: Annotated[Optional[Path], typer.Option(help="Also write a report for a browser to this file.")] = None,
     html_sentences: Annotated[int, typer.Option(min=0, help="Sentences with mistakes in that report.")] = 500,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Precision, recall and F1 of entities, as conlleval counts and strictly, and what stands behind them."""
     from elmo_tagger.corpus.alignment import pair_reader
     from elmo_tagger.corpus.score import score_pairs
     from elmo_tagger.corpus.sources import FileOptions, count_markers, open_source, open_tagged
+    from elmo_tagger.text.outputs import Output
 
+    inputs = [path for path in (gold, pred, train) if path]
+    page = Output(html, inputs=inputs, force=force) if html else None
     options = FileOptions(format=file_format, tag_column=gold_column, separator=separator)
     report = score_pairs(
         pair_reader(str(gold), str(pred) if pred else None, options=options, predicted_column=pred_column),
@@ -45,12 +49,12 @@ def score(
         predicted_scheme=pred_scheme,
         train=open_tagged(str(train)).sentences() if train else None,
         markers=count_markers(open_source(str(gold), options)),
-        keep=html_sentences if html else 0,
+        keep=html_sentences if page else 0,
     )
-    if html:
+    if page:
         from elmo_tagger.corpus.html_report import write_html
 
-        write_html(report, html, title=f"{gold} / {pred}" if pred else str(gold))
+        write_html(report, page, title=f"{gold} / {pred}" if pred else str(gold))
     if as_json:
         print_json(report.to_json())
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from elmo_tagger.cli.options import Force
 from elmo_tagger.cli.terminal import Page, print_json
 from elmo_tagger.pipes import open_kept
 
@@ -31,22 +32,25 @@ def vocab(
     min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 1,
     counts: Annotated[Optional[Path], typer.Option(help="Also write each word of the text with its count.")] = None,
     workers: Annotated[Optional[int], typer.Option(help="Processes (default: as many as processors).")] = None,
+    force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
 ) -> None:
     """Count the words of a text, and write the vocabulary that a biLM learns to predict."""
     from elmo_tagger.bilm.training.word_counts import count_words
-    from elmo_tagger.text.files import replace_file
+    from elmo_tagger.text.outputs import Output, new_file
 
+    target = Output(output, inputs=files, force=force)
+    counts_target = Output(counts, inputs=[*files, output], force=force) if counts else None
     total = sum(map(_bytes, files))
     if workers is None:
         workers = (os.cpu_count() or 1) if total > _LITTLE else 0
     with _progress(total, shown=not quiet) as report:
         found = count_words(files, workers=workers, report=report)
     vocabulary = found.vocabulary(size=size, min_count=min_count)
-    vocabulary.save(output)
-    if counts is not None:
-        with replace_file(counts) as file:
+    vocabulary.save(target)
+    if counts_target is not None:
+        with new_file(counts_target) as file:
             file.writelines(f"{word}\t{count}\n".encode() for word, count in found.by_word.items())
     facts = {
         "sentences": found.sentences,

@@ -11,9 +11,10 @@ from elmo_tagger.corpus.sources import COLUMNS, DEFAULTS, FileOptions, Source, o
 from elmo_tagger.corpus.tokens import with_tokens
 from elmo_tagger.tagging.detection import SchemeDetector
 from elmo_tagger.tagging.schemes import get_scheme, spans_to_tags, tags_to_spans
-from elmo_tagger.text.files import DataError, read_text_lines, replace_file
+from elmo_tagger.text.files import DataError, read_text_lines
 from elmo_tagger.text.formats.document import Document
 from elmo_tagger.text.formats.registry import Format, format_of, get_format
+from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.sentence import Sentence, Span
 from elmo_tagger.text.tokenize import Tokenizer
 
@@ -41,7 +42,7 @@ class Conversion:
 
 def convert_file(
     source: str | Path,
-    target: str | Path,
+    target: Target,
     *,
     to: str | None = None,
     scheme: str | None = None,
@@ -105,7 +106,7 @@ def _tokenized(documents: Iterable[Document], tokenizer: Tokenizer, *, split: bo
         yield with_tokens(document, index, tokenizer, split=split)[0]
 
 
-def _target_format(target: str | Path, source_format: str) -> str:
+def _target_format(target: Target, source_format: str) -> str:
     """A name without a suffix that says something keeps the source's format."""
     try:
         return format_of(target)
@@ -143,10 +144,10 @@ def _read(
             yield document
 
 
-def _retag(source: Source, target: str | Path, tags_of: Callable[[Sentence], list[str]], separator: str | None) -> None:
+def _retag(source: Source, target: Target, tags_of: Callable[[Sentence], list[str]], separator: str | None) -> None:
     """Copies a column file line by line, with other tags."""
     lines = read_text_lines(source.path)
-    with replace_file(target) as file:
+    with new_file(target) as file:
 
         def copy_until(stop: int | None, tag: str = "") -> None:
             for number, line in lines:

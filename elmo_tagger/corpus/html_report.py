@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
 from elmo_tagger.corpus.html_style import STYLE
 from elmo_tagger.corpus.mistakes import KINDS
 from elmo_tagger.corpus.score_report import MarkedSentence, ScoreReport
 from elmo_tagger.tagging.schemes import OUTSIDE
 from elmo_tagger.tagging.scoring import Averages, EntityCounts, Score
-from elmo_tagger.text.files import replace_file
+from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.sentence import Span
 
 
-def write_html(report: ScoreReport, path: str | Path, *, title: str, mistakes: int = 50) -> None:
+def write_html(report: ScoreReport, path: Target, *, title: str, mistakes: int = 50) -> None:
     """Writes the report.
 
     Args:
@@ -27,7 +26,7 @@ def write_html(report: ScoreReport, path: str | Path, *, title: str, mistakes: i
     Raises:
         OSError: The file cannot be written.
     """
-    with replace_file(path) as file:
+    with new_file(path) as file:
         for part in _parts(report, title, mistakes):
             file.write(part.encode(errors="replace"))
 

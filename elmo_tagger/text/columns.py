@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elmo_tagger.text.column_rows import Rows
-from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_blocks, replace_file
+from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_blocks
+from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.sentence import Sentence
 
 DOCUMENT_MARKER = "-DOCSTART-"  # CoNLL-2003
@@ -114,7 +115,7 @@ class _Reading:
 
 def write_columns(
     sentences: Iterable[Sentence],
-    path: str | Path,
+    path: Target,
     *,
     separator: str = " ",
     document_marker: str | None = DOCUMENT_MARKER,
@@ -134,7 +135,7 @@ def write_columns(
     if separator not in (" ", "\t"):
         raise DataError(f"separator {separator!r}: expected ' ' or '\\t'")
     document, tagged = 0, None
-    with replace_file(path) as file:
+    with new_file(path) as file:
         for number, sentence in enumerate(sentences, start=1):
             place = f"sentence {number} ({sentence.where()})" if sentence.lines else f"sentence {number}"
             tagged = sentence.tags is not None if tagged is None else tagged

@@ -1,4 +1,4 @@
-"""Plain and compressed text files, as lines of bytes in and as bytes out."""
+"""Plain and compressed text files, read as lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.pipes import open_kept
@@ -193,36 +193,11 @@ def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: i
 
 
 @contextmanager
-def replace_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write, compressed when it is named `.gz` or `.xz`, which takes its name only once it is complete.
-
-    An error while writing leaves what stood there before. Compressed bytes depend on the content alone (no time stamp).
-    """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with _created(part, path) as raw, _packed(raw, path.suffix.lower()) as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
 def _undamaged(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
-
-
-def _created(part: Path, path: Path) -> BinaryIO:
-    """A new file; what forbids it is said of the path that was asked for."""
-    try:
-        return part.open("wb")
-    except OSError as error:
-        error.filename = str(path)
-        raise
 
 
 def _open(path: str | Path) -> IO[bytes]:
@@ -235,15 +210,3 @@ def _open(path: str | Path) -> IO[bytes]:
     if suffix == ".xz":
         return cast(IO[bytes], lzma.open(path, "rb"))
     return Path(path).open("rb")
-
-
-@contextmanager
-def _packed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
-    if suffix == ".gz":
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-            yield cast(BinaryIO, packed)
-    elif suffix == ".xz":
-        with lzma.open(raw, "wb") as packed_xz:
-            yield cast(BinaryIO, packed_xz)
-    else:
-        yield raw

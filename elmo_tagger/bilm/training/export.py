@@ -10,11 +10,12 @@ from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.trained_state import TrainedStateError
 from elmo_tagger.bilm.weights import WEIGHTS_NAME
 from elmo_tagger.bilm.weights_source import load_bilm
+from elmo_tagger.text.outputs import Target
 
 _CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th")
 
 
-def export(run: str | Path, directory: str | Path, *, dtype: str = "float32") -> Path:
+def export(run: str | Path, directory: Target, *, dtype: str = "float32") -> Path:
     """Write the biLM of a training.
 
     Args:

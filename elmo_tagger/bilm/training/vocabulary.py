@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from elmo_tagger.bilm.characters import BEGIN_SENTENCE_WORD, END_SENTENCE_WORD
 from elmo_tagger.errors import ElmoTaggerError
-from elmo_tagger.text.files import read_text_lines, replace_file
+from elmo_tagger.text.files import read_text_lines
+from elmo_tagger.text.outputs import Target, new_file
 
 UNKNOWN_WORD = "<UNK>"
 SPECIAL_WORDS = (BEGIN_SENTENCE_WORD, END_SENTENCE_WORD, UNKNOWN_WORD)
@@ -73,9 +74,9 @@ class LmVocabulary:
         """
         return cls([line for _, line in read_text_lines(path)], source=str(path))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: Target) -> None:
         """Write the file; what stood there is replaced once it is complete."""
-        with replace_file(path) as file:
+        with new_file(path) as file:
             file.writelines(f"{word}\n".encode() for word in self.words)
 
     def __len__(self) -> int:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity
+from elmo_tagger.text.outputs import Target, new_folder
 
 _PIECE = r"\d{1,18} \d{1,18}"  # more digits are no offset, and Python refuses to read thousands of them
 _TEXT_BOUND = re.compile(rf"T\S*\t(\S+) ({_PIECE}(?:;{_PIECE})*)\t(.*)", re.DOTALL)
@@ -44,7 +44,7 @@ def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document
         yield Document(text, entities, number=index, name=file.stem, place=str(file))
 
 
-def write(documents: Iterable[Document], path: str | Path) -> None:
+def write(documents: Iterable[Document], path: Target) -> None:
     """Writes a folder; texts keep every character, tokens are not kept.
 
     The files are put into the folder only when all have been written; others that are there stay.
@@ -53,11 +53,8 @@ def write(documents: Iterable[Document], path: str | Path) -> None:
         DataError: A type with white space, an entity that begins or ends with a line break, a name that is no file
             name or comes twice, a text with lone surrogates.
     """
-    folder = Path(path)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     names: set[str] = set()
-    # Beside the folder, so that the files can be moved in without being copied.
-    with TemporaryDirectory(prefix=folder.name + ".part", dir=folder.parent) as waiting:
+    with new_folder(path) as folder:
         for index, document in enumerate(documents):
             name = document.name or f"document{index + 1:06}"
             if name in names or not re.fullmatch(r"[^\s./\\][^/\\\0]*", name):
@@ -65,10 +62,7 @@ def write(documents: Iterable[Document], path: str | Path) -> None:
                 raise DataError(f"{document.where(index)}: the name {name!r} {problem}")
             names.add(name)
             for suffix, content in _contents(document, index).items():
-                Path(waiting, name + suffix).write_bytes(content)
-        folder.mkdir(exist_ok=True)
-        for file in sorted(Path(waiting).iterdir()):
-            file.replace(folder / file.name)
+                (folder / (name + suffix)).write_bytes(content)
 
 
 def _text(file: Path, annotations: Path) -> str:
@@ -132,3 +126,10 @@ def _line(number: int, entity: Entity, document: Document, index: int) -> str:
     offsets = ";".join(f"{start} {end}" for start, end in fragments)
     shown = " ".join(document.text[start:end] for start, end in fragments)
     return f"T{number}\t{entity.type} {offsets}\t{shown}\n"
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """What is read of a path: of a .txt or .ann file both, else the path itself."""
+    path = Path(path)
+    pair = [path.with_suffix(".txt"), path.with_suffix(".ann")]
+    return pair if path in pair and all(file.exists() for file in pair) else [path]

@@ -10,6 +10,7 @@ from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns, write_column
 from elmo_tagger.text.files import DataError, read_text_lines
 from elmo_tagger.text.formats.alignment import document_of, token_spans
 from elmo_tagger.text.formats.document import Document, SpansOf, TagsOf, are_whole
+from elmo_tagger.text.outputs import Target
 from elmo_tagger.text.sentence import Sentence
 
 
@@ -33,7 +34,7 @@ def read(
             yield document_of([sentence], [spans_of(sentence)])
 
 
-def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, separator: str = " ") -> None:
+def write(documents: Iterable[Document], path: Target, *, tags_of: TagsOf, separator: str = " ") -> None:
     """Writes tokens and tags; the white space between tokens is not kept.
 
     Raises:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines, replace_file
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.alignment import token_spans
 from elmo_tagger.text.formats.conllu_misc import SPACING, misc_of, spacing_of, unescaped
 from elmo_tagger.text.formats.document import Document, Entity, SpansOf, TagsOf, are_whole
+from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.sentence import Sentence
 from elmo_tagger.text.tokenize import TokenizedSentence
 
@@ -84,7 +85,7 @@ def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER", report: Repor
     yield _without_last_space(document)
 
 
-def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, key: str = "NER") -> None:
+def write(documents: Iterable[Document], path: Target, *, tags_of: TagsOf, key: str = "NER") -> None:
     """Writes tokens with their tags in MISC; columns that are not known are `_`.
 
     Args:
@@ -98,7 +99,7 @@ def write(documents: Iterable[Document], path: str | Path, *, tags_of: TagsOf, k
     """
     whole, documents = are_whole(documents)
     previous = None if whole else 0
-    with replace_file(path) as file:
+    with new_file(path) as file:
         for index, document in enumerate(documents):
             place = document.where(index)
             spans = token_spans(document, index)

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines, replace_file
+from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
+from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.tokenize import TokenizedSentence
 
 ENTITY_KEYS = ("entities", "spans", "label", "labels")
@@ -50,7 +51,7 @@ def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document
         give_or_raise(DataError(f"{path}: no texts in it", path=str(path)), report)
 
 
-def write(documents: Iterable[Document], path: str | Path, *, entity_key: str = "entities") -> None:
+def write(documents: Iterable[Document], path: Target, *, entity_key: str = "entities") -> None:
     """Writes a line a document.
 
     Args:
@@ -63,7 +64,7 @@ def write(documents: Iterable[Document], path: str | Path, *, entity_key: str = 
     """
     if entity_key not in ENTITY_KEYS:
         raise DataError(f"entity_key {entity_key!r}: expected one of {', '.join(map(repr, ENTITY_KEYS))}")
-    with replace_file(path) as file:
+    with new_file(path) as file:
         for index, document in enumerate(documents):
             entities: list[Any] = [list(entity) for entity in document.entities]
             if entity_key == "spans":

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.text.files import DataError, Report, give_or_raise, replace_file
+from elmo_tagger.text.files import DataError, Report, give_or_raise
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
 from elmo_tagger.text.formats.json_array import read_json_array
 from elmo_tagger.text.formats.json_lines import document_of_json, json_extras
+from elmo_tagger.text.outputs import Target, new_file
 
 _EXPECTED = 'a list of tasks, as Label Studio exports it with "JSON"'
 FROM_NAME, TO_NAME = "label", "text"  # the names in Label Studio's own template for named entities
@@ -48,13 +49,13 @@ def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document
         give_or_raise(DataError(f"{path}: no tasks in it", path=str(path)), report)
 
 
-def write(documents: Iterable[Document], path: str | Path) -> None:
+def write(documents: Iterable[Document], path: Target) -> None:
     """Writes a list of tasks that Label Studio imports, offsets in characters.
 
     Raises:
         DataError: A text with lone surrogates.
     """
-    with replace_file(path) as file:
+    with new_file(path) as file:
         file.write(b"[")
         for index, document in enumerate(documents):
             regions = [_region(number, entity, document.text) for number, entity in enumerate(document.entities)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.formats import brat, column_files, conllu, json_lines, label_studio
 from elmo_tagger.text.formats.document import Document
+from elmo_tagger.text.outputs import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Format:
 
 
 def _json_lines(entity_key: str, suffixes: tuple[str, ...], description: str) -> Format:
-    write: Callable[[Iterable[Document], str | Path], Any] = partial(json_lines.write, entity_key=entity_key)
+    write: Callable[[Iterable[Document], Target], Any] = partial(json_lines.write, entity_key=entity_key)
     return Format(read=json_lines.read, write=write, has_tags=False, suffixes=suffixes, description=description)
 
 
@@ -72,7 +74,7 @@ FORMATS = {
 }
 
 
-def format_of(path: str | Path) -> str:
+def format_of(path: str | os.PathLike[str]) -> str:
     """The name of a path's format, told by its suffix; a folder is brat's.
 
     Raises:

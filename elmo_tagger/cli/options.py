@@ -1,4 +1,4 @@
-"""Options that the commands on annotated files share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -34,4 +34,5 @@ GoldScheme = Annotated[Optional[str], typer.Option("--scheme", help="Tag scheme 
 PredScheme = Annotated[
     Optional[str], typer.Option("--pred-scheme", help="Tag scheme of the predictions (default: found).")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
