@@ -73,13 +73,14 @@ class Output(os.PathLike[str]):
         Raises:
             OutputError: It is an input, or exists though nobody said `--force`.
         """
-        if not os.path.lexists(path) or is_pipe(path):
+        if is_pipe(path):
             return
-        source = next((each for each in self.inputs if _holds(each, path)), None)
+        there = os.path.lexists(path)
+        source = next((each for each in self.inputs if _same(each, path) or (there and _contains(each, path))), None)
         if source is not None:
             what = "an input" if str(source) == str(path) or not source.is_dir() else f"a part of the input {source}"
             raise OutputError(f"{path}: is {what}: expected another name for what is written", path=str(path))
-        if not self.force:
+        if there and not self.force:
             raise OutputError(f"{path}: exists already: expected another name, or --force", path=str(path))
 
 
@@ -125,7 +126,7 @@ def new_path(path: Target) -> Iterator[Path]:
         raise
     try:
         yield unfinished
-        _give_name(unfinished, target, path)
+        _give_name(unfinished, target, path, _plain(path))
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -152,9 +153,9 @@ def new_folder(path: Target) -> Iterator[Path]:
         files = sorted(unfinished.iterdir())
         if isinstance(path, Output):
             for file in files:
-                path.check(target / file.name)
+                path.check(path.path / file.name)
         for file in files:
-            _give_name(file, target / file.name, path)
+            _give_name(file, target / file.name, path, _plain(path) / file.name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -183,26 +184,24 @@ def _random_name(name: str) -> str:
     return f".{name[:60]}.{secrets.token_hex(8)}"
 
 
-def _give_name(unfinished: Path, target: Path, output: Target) -> None:
+def _give_name(unfinished: Path, target: Path, output: Target, shown: Path) -> None:
     if isinstance(output, Output) and not output.force:
         try:
             os.link(unfinished, target)  # unlike renaming, it fails where a file has appeared in the meantime
             return
         except FileExistsError:
-            output.check(target)
+            output.check(shown)
         except OSError:  # a file system without links
-            output.check(target)
+            output.check(shown)
     unfinished.replace(target)
 
 
-def _holds(source: Path, path: Path) -> bool:
-    """Whether a path is a file, or a folder with what is in it, by identity."""
-    if _same(source, path):
-        return True
-    if not source.is_dir():
+def _contains(folder: Path, path: Path) -> bool:
+    """Whether a file lies in a folder, or a link in the folder points to it."""
+    if not folder.is_dir():
         return False
-    return any(_same(source, each) for each in Path(os.path.realpath(path)).parents) or any(
-        _same(each, path) for each in source.rglob("*")
+    return any(_same(folder, each) for each in Path(os.path.realpath(path)).parents) or any(
+        _same(each, path) for each in folder.rglob("*")
     )
 
 
@@ -210,7 +209,7 @@ def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:  # one of them is not there
-        return False
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _pour(whole: BinaryIO, path: Path) -> None:

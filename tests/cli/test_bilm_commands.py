@@ -67,7 +67,7 @@ def test_export(tmp_path: Path) -> None:
     random_bilm().save(tmp_path / "run")
     sizes = {}
     for option, dtype in (([], "float32"), (["--float16"], "float16")):
-        result = run(app, ["export-bilm", str(tmp_path / "run"), str(tmp_path / "out"), *option])
+        result = run(app, ["export-bilm", str(tmp_path / "run"), str(tmp_path / "out"), "--force", *option])
         weights, options = tmp_path / "out" / "weights.hdf5", tmp_path / "out" / "options.json"
         sizes[dtype] = weights.stat().st_size
         assert result.stdout == (

@@ -207,7 +207,7 @@ def test_convert_does_not_write_over_its_input() -> None:
     Path("link.conll").symlink_to("train.conll")
     for name in ("train.conll", "link.conll"):
         result = run("convert", "train.conll", name, "--to", "BIOES")
-        message = f"error: {name}: is the file to convert: expected another name for what is written\n"
+        message = f"error: {name}: is an input: expected another name for what is written\n"
         assert (result.exit_code, result.stderr) == (2, message)
     assert Path("train.conll").read_text(encoding="utf-8") == GOOD
 
@@ -270,7 +270,7 @@ def test_pipes() -> None:
     assert (result.exit_code, result.stdout) == (0, run_to_file("convert", "train.conll", "o.conll", "--to", "BIOUL"))
     assert result.stderr.startswith("- to -: columns (BIO) to columns (BIOUL), 3 entities")
     refused = run("convert", "-", "-", "--out-format", "brat", stdin=GOOD)
-    assert refused.stderr == "error: brat is a folder of files: it cannot be written to a pipe\n"
+    assert refused.stderr == "error: -: a folder of files is written: expected the name of a folder, not a pipe\n"
 
 
 def run_to_file(*arguments: str) -> str:
