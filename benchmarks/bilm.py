@@ -154,7 +154,7 @@ def cell(
 
 def _stored(bilm: Bilm) -> int:
     """Words that have passed the character CNN and are kept."""
-    store = bilm.word_store
+    store = bilm.word_vector_cache
     return 0 if store is None else len(store)
 
 

@@ -1,9 +1,9 @@
 """A training step of the biLM beside the same model from AllenNLP's parts under plain autograd: same weights, one run.
 
     python benchmarks/bilm_training.py                                   one size
-    python benchmarks/bilm_training.py --size original --device cuda --lanes 128 --precision bfloat16
+    python benchmarks/bilm_training.py --size original --device cuda --streams 128 --precision bfloat16
 
-A step is forward, backward and AdaGrad's update, for `--lanes` times `--steps` words of each direction, against
+A step is forward, backward and AdaGrad's update, for `--streams` times `--steps` words of each direction, against
 `--samples` negative samples of a vocabulary of `--words`. The peer is AllenNLP's character encoder, `ElmoLstm` and
 `SampledSoftmaxLoss`; it is given as many words of the same text. `ratio` is the median over rounds, in which the two
 take turns. With `--precision bfloat16` the peer computes in float32 all the same, as it always does. The data loader is
@@ -29,10 +29,10 @@ from elmo_tagger.bilm import Options
 from elmo_tagger.bilm.training import (
     BilmLanguageModel,
     Encoder,
-    LaneBatches,
-    LaneOptions,
     LmBatch,
     LmVocabulary,
+    StreamBatches,
+    StreamOptions,
     count_words,
     prepare,
 )
@@ -40,7 +40,7 @@ from elmo_tagger.bilm.training import (
 Step = Callable[[LmBatch], None]
 
 
-def text_of(directory: Path, count: int, words: int) -> tuple[Callable[[LaneOptions], LaneBatches], str]:
+def text_of(directory: Path, count: int, words: int) -> tuple[Callable[[StreamOptions], StreamBatches], str]:
     """Batches of real text, or of made-up sentences; and which of the two."""
     stream, source = sentences()
     file = directory / "text.txt"
@@ -52,7 +52,7 @@ def text_of(directory: Path, count: int, words: int) -> tuple[Callable[[LaneOpti
     filled = [*found, *(f"<made-up-{number}>" for number in range(words - len(found)))]
     corpus = prepare([file], directory / "prepared")
     encoder = Encoder(corpus, LmVocabulary(filled), max_characters=50)
-    return lambda options: LaneBatches(encoder, corpus.sentences(), options), source
+    return lambda options: StreamBatches(encoder, corpus.sentences(), options), source
 
 
 def our_step(model: BilmLanguageModel) -> Step:
@@ -94,9 +94,9 @@ def stock_step(model: BilmLanguageModel, directory: Path, samples: int, device: 
     optimizer = torch.optim.Adagrad(peer.parameters(), lr=0.01)
 
     def step(batch: LmBatch) -> None:
-        lanes = batch.sizes[0]
+        streams = batch.sizes[0]
         # the encoder adds the two boundaries itself
-        ids = batch.character_ids[batch.rows[0]].view(-1, lanes, 50)[2:].transpose(0, 1).long()
+        ids = batch.character_ids[batch.rows[0]].view(-1, streams, 50)[2:].transpose(0, 1).long()
         optimizer.zero_grad()
         encoded = encoder(ids)
         top = lstm(encoded["token_embedding"], encoded["mask"])[-1]
@@ -114,7 +114,7 @@ def on(device: str, batch: LmBatch) -> LmBatch:
     return LmBatch(*moved, sizes=batch.sizes, carried=batch.carried)
 
 
-def loader_rate(batches: LaneBatches, seconds: float) -> float:
+def loader_rate(batches: StreamBatches, seconds: float) -> float:
     """Words a second of each direction, from the disk to batches."""
     batches.batch(0, 0)
     begin, words, number = time.perf_counter(), 0, 0
@@ -124,7 +124,7 @@ def loader_rate(batches: LaneBatches, seconds: float) -> float:
     return words / (time.perf_counter() - begin)
 
 
-def endless(batches: LaneBatches, device: str) -> Iterator[LmBatch]:
+def endless(batches: StreamBatches, device: str) -> Iterator[LmBatch]:
     """Full batches, over and over."""
     while True:
         for number in range(batches.count(0) - 1):
@@ -134,7 +134,7 @@ def endless(batches: LaneBatches, device: str) -> Iterator[LmBatch]:
 def compare(arguments: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """All numbers of one size."""
     make, source = text_of(directory, arguments.sentences, arguments.words)
-    batches = make(LaneOptions(lanes=arguments.lanes, steps=arguments.steps))
+    batches = make(StreamOptions(streams=arguments.streams, steps=arguments.steps))
     device = arguments.device
     model = BilmLanguageModel(
         Options.from_dict(raw_options(arguments.size)),
@@ -151,14 +151,14 @@ def compare(arguments: argparse.Namespace, directory: Path) -> dict[str, Any]:
         return {"ours": lambda: ours(batch), "AllenNLP": lambda: stock(batch)}
 
     times = measure.take_turns(round_of, budget=arguments.seconds, device=device, least=3)
-    words = arguments.lanes * arguments.steps
+    words = arguments.streams * arguments.steps
     rates = {name: words / measure.median(times, name) for name in ("ours", "AllenNLP")}
-    full = make(LaneOptions(lanes=128, steps=20)) if arguments.sentences >= 1000 else batches
+    full = make(StreamOptions(streams=128, steps=20)) if arguments.sentences >= 1000 else batches
     loading = loader_rate(full, 2.0)
     return {
         "size": arguments.size,
         "text": source,
-        "lanes": arguments.lanes,
+        "streams": arguments.streams,
         "steps": arguments.steps,
         "vocabulary": arguments.words,
         "samples": arguments.samples,
@@ -176,7 +176,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--lanes", type=int, default=32)
+    parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--words", type=int, default=50_000)
     parser.add_argument("--samples", type=int, default=8192)

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from elmo_tagger.bilm.cuda.steps import has_triton
-from elmo_tagger.bilm.matrix import Matrix, available_layouts
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear, available_layouts
+from elmo_tagger.bilm.cuda.ops import has_triton
 
 
 def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
@@ -85,7 +85,7 @@ def peak_flops(dtype: torch.dtype, *, device: str = "cpu") -> float:
     products: list[Callable[[], Any]] = [lambda: rows @ rows]
     if device == "cpu":
         for layout in available_layouts(dtype):
-            matrix = Matrix(rows, layout=layout)
+            matrix = PrepackedLinear(rows, layout=layout)
             products.append(lambda matrix=matrix: matrix(rows))
     best = min(seconds(product, device) for product in products for _ in range(3))
     return 2 * size**3 / best

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elmo_tagger.bilm.characters import FILLING, LARGEST_ID
-from elmo_tagger.bilm.derived import Derived
-from elmo_tagger.bilm.frozen_cnn import FrozenCnn
+from elmo_tagger.bilm.characters import LARGEST_ID, PAD_CHARACTER
+from elmo_tagger.bilm.cpu.char_cnn import FrozenCnn
+from elmo_tagger.bilm.dispatch import is_frozen, records_gradients
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
-from elmo_tagger.bilm.paths import is_frozen, records_gradients
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.bilm.precision import PRECISIONS, product_dtype, tf32
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
@@ -47,8 +47,8 @@ class CharacterCnn(nn.Module):
         self.W_proj = nn.Parameter(torch.empty(options.n_filters, projection_dim))
         self.b_proj = nn.Parameter(torch.empty(projection_dim))
         self.precision = precision
-        self._frozen: Derived[FrozenCnn] = Derived()
-        self._rounded: Derived[CharacterCnn] = Derived()
+        self._frozen: ParameterCache[FrozenCnn] = ParameterCache()
+        self._rounded: ParameterCache[CharacterCnn] = ParameterCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -181,9 +181,9 @@ class _Convolution(nn.Module):
             characters = characters.to(torch.get_autocast_dtype(characters.device.type))
         windows = characters.shape[1] - width + 1
         # As a matrix product over windows laid side by side: several times faster than a convolution of few channels.
-        side_by_side = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
+        unfolded = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
         # the bias is the same for all windows, so it can wait until after the maximum
-        return (side_by_side @ self.W_cnn.flatten(0, 2)).amax(dim=1) + self.b_cnn
+        return (unfolded @ self.W_cnn.flatten(0, 2)).amax(dim=1) + self.b_cnn
 
 
 class _Highway(nn.Module):
@@ -213,4 +213,4 @@ class _Highway(nn.Module):
 def character_counts(character_ids: Tensor) -> Tensor:
     """Characters (W,) up to the last one that is not filling."""
     places = torch.arange(1, character_ids.shape[1] + 1, device=character_ids.device)
-    return ((character_ids != FILLING) * places).amax(dim=1)
+    return ((character_ids != PAD_CHARACTER) * places).amax(dim=1)

@@ -19,19 +19,19 @@ import numpy.typing as npt
 Ids = npt.NDArray[np.int16]
 
 BEGIN_SENTENCE, END_SENTENCE = 257, 258
-BEGIN_WORD, END_WORD, FILLING = 259, 260, 261
-LARGEST_ID = FILLING
+BEGIN_WORD, END_WORD, PAD_CHARACTER = 259, 260, 261
+LARGEST_ID = PAD_CHARACTER
 
 # Words with a meaning of their own in bilm-tf: they stand for the sentence boundaries.
 BEGIN_SENTENCE_WORD, END_SENTENCE_WORD = "<S>", "</S>"
 
 # Bytes that no UTF-8 text contains stand for the marks until the table turns bytes into ids.
-_BEGIN_BYTE, _END_BYTE, _FILLING_BYTE = b"\xfd", b"\xfe", b"\xff"
+_BEGIN_BYTE, _END_BYTE, _PAD_BYTE = b"\xfd", b"\xfe", b"\xff"
 _BEGIN_SENTENCE_BYTE, _END_SENTENCE_BYTE = b"\xf8", b"\xf9"
 _ID_OF_BYTE = np.arange(1, 257, dtype=np.int16)
 _ID_OF_BYTE[_BEGIN_BYTE[0]] = BEGIN_WORD
 _ID_OF_BYTE[_END_BYTE[0]] = END_WORD
-_ID_OF_BYTE[_FILLING_BYTE[0]] = FILLING
+_ID_OF_BYTE[_PAD_BYTE[0]] = PAD_CHARACTER
 _ID_OF_BYTE[_BEGIN_SENTENCE_BYTE[0]] = BEGIN_SENTENCE
 _ID_OF_BYTE[_END_SENTENCE_BYTE[0]] = END_SENTENCE
 
@@ -82,7 +82,7 @@ def byte_row(word: str, max_characters: int) -> bytes:
         text = _END_SENTENCE_BYTE
     else:
         text = word.encode("utf-8", "ignore")[: max_characters - 2]
-    return (_BEGIN_BYTE + text + _END_BYTE).ljust(max_characters, _FILLING_BYTE)
+    return (_BEGIN_BYTE + text + _END_BYTE).ljust(max_characters, _PAD_BYTE)
 
 
 def ids_of_rows(rows: Iterable[bytes], *, max_characters: int) -> Ids:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.characters import encode_sentences
+from elmo_tagger.bilm.device import to_device
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.pooling import pool
-from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.text import split_at_spaces
 
 if TYPE_CHECKING:

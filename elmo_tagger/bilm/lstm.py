@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
 from elmo_tagger.bilm.cuda.gradient import FusedSteps
-from elmo_tagger.bilm.cuda.steps import has_triton
-from elmo_tagger.bilm.lstm_gradient import LstmSteps
+from elmo_tagger.bilm.cuda.ops import has_triton
+from elmo_tagger.bilm.dispatch import has_own_backward
 from elmo_tagger.bilm.options import LstmOptions
-from elmo_tagger.bilm.paths import has_own_backward
 
 State = tuple[Tensor, Tensor]
 """Output (2, R, P) and cell (2, R, H) of R sentences after a step."""
@@ -95,10 +95,10 @@ class ProjectedLstm(nn.Module):
 
     def _step(self, gates: Tensor, cell: Tensor) -> State:
         # gates: (2, R, 4H), cell: (2, R, H)
-        enter, candidate, forget, leave = gates.chunk(4, dim=-1)
-        cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+        input_gate, candidate, forget_gate, output_gate = gates.chunk(4, dim=-1)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
         cell = _clip(cell, self.options.cell_clip)
-        output = torch.bmm((leave.sigmoid() * cell.tanh()).to(self.W_P_0.dtype), self.W_P_0)
+        output = torch.bmm((output_gate.sigmoid() * cell.tanh()).to(self.W_P_0.dtype), self.W_P_0)
         return _clip(output, self.options.proj_clip), cell
 
 

@@ -10,21 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elmo_tagger.bilm import embedding, weights
+from elmo_tagger.bilm import embedding
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.characters import boundary_ids
-from elmo_tagger.bilm.cuda.survey import survey
-from elmo_tagger.bilm.derived import Derived
+from elmo_tagger.bilm.cpu.word_vector_cache import WordVectorCache
+from elmo_tagger.bilm.cuda.deduplicate import survey
+from elmo_tagger.bilm.device import to_device
+from elmo_tagger.bilm.dispatch import is_frozen, is_recorded, records_gradients
 from elmo_tagger.bilm.distinct import distinct_rows
+from elmo_tagger.bilm.loading import hdf5_weights
+from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.paths import is_frozen, is_recorded, records_gradients
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.bilm.precision import checked_precision, product_dtype, tf32
 from elmo_tagger.bilm.stack import LstmStack
-from elmo_tagger.bilm.transfer import to_device
-from elmo_tagger.bilm.uninitialized import Uninitialized
-from elmo_tagger.bilm.word_store import WordStore
 from elmo_tagger.text.outputs import Target
 
 STORED_WORDS = 2**15
@@ -93,7 +94,7 @@ class Bilm(nn.Module):
         width = options.lstm.projection_dim
         self.char_cnn = CharacterCnn(options.char_cnn, projection_dim=width, precision=precision)
         self.lstm = LstmStack(options.lstm, stateful=stateful, precision=precision)
-        self._store: Derived[WordStore] = Derived()
+        self._store: ParameterCache[WordVectorCache] = ParameterCache()
         if rounded_weights:
             for name, parameter in self.named_parameters():
                 if name.rpartition(".")[2].startswith("W_"):  # a factor of products; embeddings and biases are not
@@ -133,12 +134,12 @@ class Bilm(nn.Module):
         return bilm
 
     def load_weights(self, path: str | Path) -> None:
-        """Overwrite all parameters with those of an .hdf5 file; see `weights.load`."""
-        weights.load(self, self.options, path)
+        """Overwrite all parameters with those of an .hdf5 file; see `hdf5_weights.load`."""
+        hdf5_weights.load(self, self.options, path)
 
     def save(self, directory: Target, *, dtype: str = "float32") -> None:
-        """Write `options.json` and `weights.hdf5`, which bilm-tf and AllenNLP read too; see `weights.save`."""
-        weights.save(self, self.options, directory, dtype=dtype)
+        """Write `options.json` and `weights.hdf5`, which bilm-tf and AllenNLP read too; see `hdf5_weights.save`."""
+        hdf5_weights.save(self, self.options, directory, dtype=dtype)
 
     @property
     def stateful(self) -> bool:
@@ -146,7 +147,7 @@ class Bilm(nn.Module):
         return self.lstm.stateful
 
     @property
-    def word_store(self) -> WordStore | None:
+    def word_vector_cache(self) -> WordVectorCache | None:
         """The vectors of words met before; None before the first word, and where none are kept."""
         return self._store.current
 
@@ -223,7 +224,7 @@ class Bilm(nn.Module):
         """Character-CNN vectors (W, P) of words (W, C)."""
         if self.stored_words and is_frozen(self.char_cnn, character_ids):
             self.char_cnn.check(character_ids)
-            store = self._store.of(self.char_cnn.parameters(), lambda: WordStore(self.stored_words))
+            store = self._store.of(self.char_cnn.parameters(), lambda: WordVectorCache(self.stored_words))
             return store.look_up(character_ids, self._embed_words)
         return self._embed_words(character_ids)
 

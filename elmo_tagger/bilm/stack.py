@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.cpu.lstm import FrozenStack
 from elmo_tagger.bilm.cuda.stack import RecordedStack
-from elmo_tagger.bilm.derived import Derived
-from elmo_tagger.bilm.frozen_lstm import FrozenStack
+from elmo_tagger.bilm.dispatch import is_frozen, is_recorded, records_gradients
 from elmo_tagger.bilm.lstm import ProjectedLstm, State, initial_state
 from elmo_tagger.bilm.options import LstmOptions
 from elmo_tagger.bilm.packing import NO_WORD, Packing, pack
-from elmo_tagger.bilm.paths import is_frozen, is_recorded, records_gradients
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.bilm.precision import PRECISIONS, product_dtype
 
 
@@ -38,9 +38,9 @@ class LstmStack(nn.Module):
         self.layers = nn.ModuleList(ProjectedLstm(options) for _ in range(options.n_layers))
         self.precision = precision
         self._carried: list[State] | None = None
-        self._frozen: Derived[FrozenStack] = Derived()
-        self._recorded: Derived[RecordedStack] = Derived()
-        self._rounded: Derived[nn.ModuleList] = Derived()
+        self._frozen: ParameterCache[FrozenStack] = ParameterCache()
+        self._recorded: ParameterCache[RecordedStack] = ParameterCache()
+        self._rounded: ParameterCache[nn.ModuleList] = ParameterCache()
 
     def forward(
         self,
@@ -90,7 +90,7 @@ class LstmStack(nn.Module):
         self._carried = None
 
     def _apply(self, *arguments: Any, **options: Any) -> LstmStack:
-        self._recorded = Derived()  # buffers and graphs of a device that the layers may be leaving
+        self._recorded = ParameterCache()  # buffers and graphs of a device that the layers may be leaving
         super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
         return self
 

@@ -90,7 +90,7 @@ def _run(
     forget_sentences: bool,
     quiet: bool,
 ) -> None:
-    from elmo_tagger.bilm.device_name import device_name
+    from elmo_tagger.bilm.device import device_name
     from elmo_tagger.cli.progress import EmbeddingProgress
     from elmo_tagger.vectors import job
     from elmo_tagger.vectors.compute import SentenceVectors, chosen_device

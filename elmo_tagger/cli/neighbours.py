@@ -30,7 +30,7 @@ def neighbours(
     json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
 ) -> None:
     """For each occurrence of a word, those that are most alike in each layer, by the cosine of their vectors."""
-    from elmo_tagger.bilm.weights_source import load_bilm
+    from elmo_tagger.bilm.loading.source import load_bilm
     from elmo_tagger.text.tokenize import Tokenizer
     from elmo_tagger.vectors.compute import Request, SentenceVectors
     from elmo_tagger.vectors.neighbours import first_occurrences, nearest, occurrence_vectors, occurrences

@@ -10,13 +10,13 @@ from allennlp.common.file_utils import cached_path
 from allennlp.data import Vocabulary
 from allennlp.modules.token_embedders import TokenEmbedder
 
-from elmo_tagger.bilm import trained_state
-from elmo_tagger.bilm.cache import LayerStore
-from elmo_tagger.bilm.cache_files import DTYPES as CACHE_DTYPES
-from elmo_tagger.bilm.cached_bilm import CachedBilm
+from elmo_tagger.bilm.cache.cached_bilm import CachedBilm
+from elmo_tagger.bilm.cache.files import DTYPES as CACHE_DTYPES
+from elmo_tagger.bilm.cache.store import LayerStore
+from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.bilm.loading.bundled import files_of
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
-from elmo_tagger.bilm.named import files_of
 from elmo_tagger.bilm.precision import PRECISIONS
 from elmo_tagger.bilm.selection import LayerSelection
 from elmo_tagger.plugin import old_archives
@@ -153,7 +153,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         self._cache_options = cache
         self._cache: Optional[CachedBilm] = None
         self._files = {"options_file": options_file, "weight_file": weight_file}
-        trained = trained_state.find(serialization_dir, options_file, weight_file)
+        trained = checkpoint.find(serialization_dir, options_file, weight_file)
         self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass, precision, rounded_weights)
         self.bilm.requires_grad_(requires_grad)
         self._trains_bilm = requires_grad
@@ -243,7 +243,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     def get_extra_state(self) -> torch.Tensor:
         """The description that lets an archive be loaded without the files it was trained from."""
-        return trained_state.encode(
+        return checkpoint.encode(
             {
                 **self._files,
                 "options": self.bilm.options.to_dict(),
@@ -255,7 +255,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     def set_extra_state(self, state: Any) -> None:
         """Refuses weights of a biLM of another shape, naming what differs."""
-        description = trained_state.decode(state)
+        description = checkpoint.decode(state)
         if description is not None and description["options"] != self.bilm.options.to_dict():
             raise RuntimeError(
                 f"the weights hold a biLM with the options {description['options']}, "
@@ -270,7 +270,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
 
     def _build_bilm(
         self,
-        trained: List[trained_state.TrainedState],
+        trained: List[checkpoint.Checkpoint],
         stateful: bool,
         max_tokens_per_pass: Optional[int],
         precision: str,

@@ -8,7 +8,7 @@ from allennlp.data.token_indexers.token_indexer import IndexedTokenList, TokenIn
 from allennlp.data.tokenizers import Token
 from allennlp.data.vocabulary import Vocabulary
 
-from elmo_tagger.bilm.word_rows import WordRows
+from elmo_tagger.bilm.character_id_cache import CharacterIdCache
 
 PADDING = 0
 """Character ids and word ids where there is no token; every character of a token is above 0."""
@@ -35,7 +35,7 @@ class ElmoHdf5Indexer(TokenIndexer):
     ) -> None:
         super().__init__(token_min_padding_length)
         self._static_namespace = static_namespace
-        self._characters = WordRows(max_characters=max_characters_per_token)
+        self._characters = CharacterIdCache(max_characters=max_characters_per_token)
 
     def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
         """Counts the word, if static words are wanted; characters need no vocabulary."""

@@ -12,16 +12,16 @@ from allennlp.data.vocabulary import Vocabulary
 
 from elmo_tagger.bilm.training import (
     Encoder,
-    LaneBatches,
-    LaneOptions,
     LmBatch,
     SentenceBatches,
     SentenceOptions,
+    StreamBatches,
+    StreamOptions,
 )
 from elmo_tagger.plugin.lm_reader import LmTextReader
 from elmo_tagger.plugin.lm_vocabulary import predicted_words
 
-MODES = ("lanes", "sentences")
+MODES = ("streams", "sentences")
 _AHEAD = 3  # batches made while the device is busy
 
 
@@ -29,18 +29,18 @@ _AHEAD = 3  # batches made while the device is busy
 class LmStreamLoader(DataLoader):
     """Batches for `elmo_bilm`.
 
-    `"mode": "lanes"` is truncated back-propagation over a stream, as the original does it: each lane of a batch goes on
-    in the next batch, with the LSTM's state, where it stopped. `"mode": "sentences"` gives whole sentences, each read
-    without state from before: for held-out perplexity (then with `shuffle: false`), or to train.
+    `"mode": "streams"` is truncated back-propagation, as the original does it: each stream of a batch goes on in the
+    next batch, with the LSTM's state, where it stopped. `"mode": "sentences"` gives whole sentences, each read without
+    state from before: for held-out perplexity (then with `shuffle: false`), or to train.
 
-    Under `distributed` each process has lanes, or sentences, of its own.
+    Under `distributed` each process has streams, or sentences, of its own.
 
     Args:
         reader: An `lm_text`, given by AllenNLP.
         data_path: Given by AllenNLP; see `LmTextReader`.
-        mode: `"lanes"` or `"sentences"`.
-        lanes: Lanes of a batch, of each process.
-        steps: Words of each lane in a batch.
+        mode: `"streams"` or `"sentences"`.
+        streams: Streams of a batch, of each process. Earlier configs call them `lanes`, as a mode too.
+        steps: Words of each stream in a batch.
         words: Words of a batch of sentences, at most.
         longest: Longer sentences are cut into several, to bound the memory of training; None to keep them whole.
         shuffle: Another order in every epoch.
@@ -55,8 +55,8 @@ class LmStreamLoader(DataLoader):
         self,
         reader: DatasetReader,
         data_path: Any,
-        mode: str = "lanes",
-        lanes: int = 128,
+        mode: str = "streams",
+        streams: int = 128,
         steps: int = 20,
         words: int = 2560,
         longest: Optional[int] = None,
@@ -65,7 +65,10 @@ class LmStreamLoader(DataLoader):
         batches_per_epoch: Optional[int] = None,
         max_characters_per_token: int = 50,
         sorted_vocabulary: bool = True,
+        lanes: Optional[int] = None,
     ) -> None:
+        mode = "streams" if mode == "lanes" else mode
+        streams = streams if lanes is None else lanes
         if not isinstance(reader, LmTextReader):
             raise ConfigurationError(
                 f'lm_stream: expected the dataset reader "lm_text", received {type(reader).__name__}'
@@ -76,7 +79,7 @@ class LmStreamLoader(DataLoader):
             raise ConfigurationError(f"batches_per_epoch: expected a positive number, received {batches_per_epoch}")
         share = {"process": _rank(), "processes": _processes(), "shuffle": shuffle, "seed": seed}
         try:
-            self._lanes = LaneOptions(lanes=lanes, steps=steps, **share)
+            self._streams = StreamOptions(streams=streams, steps=steps, **share)
             self._sentences = SentenceOptions(words=words, longest=longest, **share)
         except ValueError as error:
             raise ConfigurationError(f"lm_stream: {error}") from error
@@ -85,7 +88,7 @@ class LmStreamLoader(DataLoader):
         self._batches_per_epoch = batches_per_epoch
         self._max_characters = max_characters_per_token
         self._sorted = sorted_vocabulary
-        self._batches: Optional[Union[LaneBatches, SentenceBatches]] = None
+        self._batches: Optional[Union[StreamBatches, SentenceBatches]] = None
         self._device: Optional[torch.device] = None
         self._epoch = self._number = 0
         self._skip = 0
@@ -101,8 +104,8 @@ class LmStreamLoader(DataLoader):
         try:
             if self._sorted:
                 words.check_order(encoder.counts(len(words)))
-            if self._mode == "lanes":
-                self._batches = LaneBatches(encoder, self._spans, self._lanes)
+            if self._mode == "streams":
+                self._batches = StreamBatches(encoder, self._spans, self._streams)
             else:
                 self._batches = SentenceBatches(encoder, self._spans, self._sentences)
         except ValueError as error:
@@ -138,7 +141,7 @@ class LmStreamLoader(DataLoader):
                 yield self._placed(making.popleft().result())
 
     @property
-    def _ready(self) -> Union[LaneBatches, SentenceBatches]:
+    def _ready(self) -> Union[StreamBatches, SentenceBatches]:
         if self._batches is None:
             raise ConfigurationError("lm_stream: index_with must be called before batches are taken")
         return self._batches

@@ -11,8 +11,9 @@ from allennlp.data.vocabulary import Vocabulary
 from allennlp.models import Model
 from allennlp.nn import RegularizerApplicator
 
-from elmo_tagger.bilm import Options, trained_state
-from elmo_tagger.bilm.named import files_of
+from elmo_tagger.bilm import Options
+from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.bilm.loading.bundled import files_of
 from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch, Perplexity
 from elmo_tagger.plugin.lm_vocabulary import predicted_words
 
@@ -57,7 +58,7 @@ class ElmoBilm(Model):
     ) -> None:
         super().__init__(vocab, regularizer, serialization_dir)
         options_file, weight_file = _files(options, options_file, weight_file)
-        trained = next(iter(trained_state.find(serialization_dir, options_file, weight_file)), None)
+        trained = next(iter(checkpoint.find(serialization_dir, options_file, weight_file)), None)
         shape = _options(options, options_file, trained)
         words = len(predicted_words(vocab))
         try:
@@ -145,7 +146,7 @@ def _files(
 
 
 def _options(
-    options: Optional[Dict[str, Any]], options_file: Optional[str], trained: Optional[trained_state.TrainedState]
+    options: Optional[Dict[str, Any]], options_file: Optional[str], trained: Optional[checkpoint.Checkpoint]
 ) -> Options:
     if trained is not None:
         return Options.from_dict(trained.description["options"], source="the weights")

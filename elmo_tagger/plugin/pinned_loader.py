@@ -6,7 +6,7 @@ import torch
 from allennlp.data.data_loaders.data_loader import DataLoader, TensorDict
 from allennlp.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 
-from elmo_tagger.bilm.transfer import to_device
+from elmo_tagger.bilm.device import to_device
 
 
 @DataLoader.register("pinned")

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.characters import encode_words
+from elmo_tagger.bilm.device import to_device
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.pooling import POOLINGS, pool, pooled_dim
 from elmo_tagger.bilm.selection import LayerSelection
-from elmo_tagger.bilm.transfer import to_device
 from elmo_tagger.vectors.windows import length_batches
 
 DTYPES = ("float32", "float16")

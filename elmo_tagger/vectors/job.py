@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from elmo_tagger.bilm import Bilm, ScalarMix
-from elmo_tagger.bilm.fingerprint import fingerprint
+from elmo_tagger.bilm.weights_hash import fingerprint
 from elmo_tagger.vectors.compute import Request, SentenceVectors
 from elmo_tagger.vectors.output import VectorOutput
 from elmo_tagger.vectors.record import Seen, another_input, check_settings, state_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from elmo_tagger.bilm import Bilm, ScalarMix
-from elmo_tagger.bilm.archive import read_archive
-from elmo_tagger.bilm.weights_source import load_bilm, local
+from elmo_tagger.bilm.loading.archive import read_archive
+from elmo_tagger.bilm.loading.source import load_bilm, local
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from corpora import DOMAINS, crossner, wikigold
 from report import write_report
 from trial import SYSTEMS, Trial
 
-from elmo_tagger.bilm.named import NAMED
+from elmo_tagger.bilm.loading.bundled import BUNDLED
 
 LAYERS = ("0", "1", "2", "average", "mix", "concat")
 LAYERS_CORPUS = "crossner-politics"
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path, help="directory with data/ner and data/vectors")
     parser.add_argument("--runs", type=Path, default=Path("runs/elmo_gain"))
-    parser.add_argument("--starter", type=Path, default=NAMED.get("starter"), help="directory of the biLM")
+    parser.add_argument("--starter", type=Path, default=BUNDLED.get("starter"), help="directory of the biLM")
     parser.add_argument(
         "--bilms",
         type=Path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from elmo_tagger.bilm import Bilm, Options
-from elmo_tagger.bilm.weights import slots
+from elmo_tagger.bilm.loading.hdf5_weights import slots
 
 # float32 on a CPU: sums of some hundred terms of size 1. Set once for the folder.
 TOLERANCE = 1e-5

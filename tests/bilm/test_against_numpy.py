@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.bilm import encode_sentences, encode_words
-from elmo_tagger.bilm.paths import reference_only
+from elmo_tagger.bilm.dispatch import reference_only
 from tests.bilm.random_models import WORDS, named_weights, random_bilm, raw_options
 from tests.reference import bilm as twin
 

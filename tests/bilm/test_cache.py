@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from elmo_tagger.bilm import encode_sentences
-from elmo_tagger.bilm.cache import LayerStore
-from elmo_tagger.bilm.cache_files import cache_files
-from elmo_tagger.bilm.cached_bilm import CachedBilm
+from elmo_tagger.bilm.cache.cached_bilm import CachedBilm
+from elmo_tagger.bilm.cache.files import cache_files
+from elmo_tagger.bilm.cache.store import LayerStore
 from tests.bilm.random_models import TOLERANCE, random_bilm
 
 SENTENCES = [["Nell", "sat"], [], ["日本語"], ["a", "b", "c", "d"], ["Nell", "sat"], ["x"]]
@@ -137,7 +137,7 @@ def test_a_full_disk_ends_storing_and_nothing_else(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("elmo_tagger.bilm.cache_files.os.write", full)
+    monkeypatch.setattr("elmo_tagger.bilm.cache.files.os.write", full)
     for number in (1, 2):
         cache.put(key(number), values(number))
         assert cache.get(key(number)) is None

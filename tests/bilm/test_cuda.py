@@ -10,8 +10,8 @@ import torch
 
 from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences, encode_words
 from elmo_tagger.bilm.cuda import stack as cuda_stack
-from elmo_tagger.bilm.cuda.steps import READABLE, READABLE_TRAINING, best_steps, training_steps
-from elmo_tagger.bilm.paths import is_recorded, reference_only
+from elmo_tagger.bilm.cuda.ops import READABLE, READABLE_TRAINING, best_steps, training_steps
+from elmo_tagger.bilm.dispatch import is_recorded, reference_only
 from elmo_tagger.bilm.precision import tf32
 from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from elmo_tagger.bilm.cuda import steps
+from elmo_tagger.bilm.cuda import ops
 
 pytest.importorskip("triton")
 
@@ -18,10 +18,13 @@ TRAINING = ("_open", "_add", "_close")
 INTERPRETED = """
 import torch
 
-from elmo_tagger.bilm import encode_sentences, paths
+from elmo_tagger.bilm import encode_sentences
+from elmo_tagger.bilm import dispatch
 from elmo_tagger.bilm import lstm
-from elmo_tagger.bilm.cuda import gates, gradient, kernels, slopes, stack, training_kernels
-from elmo_tagger.bilm.cuda.steps import Steps, TrainingSteps
+from elmo_tagger.bilm.cuda import gradient, kernels, stack, training_kernels
+from elmo_tagger.bilm.cuda import reference_ops
+from elmo_tagger.bilm.cuda import reference_training_ops
+from elmo_tagger.bilm.cuda.ops import Steps, TrainingSteps
 from tests.bilm.random_models import random_bilm, raw_options
 
 TOLERANCES = {torch.float32: 1e-6, torch.bfloat16: 0.03, torch.float16: 1e-3}  # the interpreter cuts digits off
@@ -32,13 +35,13 @@ for dtype, tolerance in TOLERANCES.items():
         cells, projected = torch.randn(2, rows + 2, width), torch.randn(2, 3, rows, width).to(dtype)
         outputs, left = torch.randn(2, rows + 1, width).to(dtype), torch.tensor([2, 0, 1][:rows], dtype=torch.int32)
         found, training = [], []
-        for module in (gates, kernels):
+        for module in (reference_ops, kernels):
             cell, output, own = cells.clone(), outputs.clone(), projected.clone()
             hidden = module.update_cells(all_gates[:, 1].clone(), bias, cell[:, :rows], left, 1, clip)
             module.update_outputs(own[:, 1], output[:, :rows], left, 1, clip)
             found.append((hidden, cell, own, output))
         drawn = [torch.randn(2, rows + 1, width) for _ in range(3)] + [torch.randn(2, rows, width).to(dtype)] * 2
-        for module in (slopes, training_kernels):
+        for module in (reference_training_ops, training_kernels):
             opened, (cell, before, of_cell, of_hidden, own) = all_gates.clone(), (each.clone() for each in drawn)
             cell, before, of_cell = (each[:, :rows] for each in (cell, before, of_cell))
             hidden = module.open_gates(opened[:, 1], bias, before, cell, clip)
@@ -54,13 +57,13 @@ for dtype, tolerance in TOLERANCES.items():
             assert got.dtype == expected.dtype
             assert ((got.float() - expected.float()).abs() <= tolerance * (1 + expected.abs())).all()
 
-paths._RECORDED_ON = {"cpu"}
+dispatch._RECORDED_ON = {"cpu"}
 stack.best_steps = lambda *_: Steps(kernels.update_cells, kernels.update_outputs)
 fast, reference = (random_bilm(raw_options(cell_clip=0.5), scale=0.3, stateful=True) for _ in range(2))
 for sentences in ([["a", "b"], ["c"]], [["d"]]):
     ids = torch.from_numpy(encode_sentences(sentences, max_characters=12))
     got = fast(ids).layers
-    with paths.reference_only():
+    with dispatch.reference_only():
         expected = reference(ids).layers
     for layer in expected:
         assert (got[layer] - expected[layer]).abs().max() <= 1e-5
@@ -119,10 +122,10 @@ def triton_assembly(compiler, source, target):
 
 def test_kernels_are_for_cells_of_float32(monkeypatch):
     """Their exponential takes nothing narrower, and they clip in nothing wider."""
-    monkeypatch.setattr(steps, "has_triton", lambda device: True)
+    monkeypatch.setattr(ops, "has_triton", lambda device: True)
     device = torch.device("cuda")
     for dtype in (torch.float16, torch.bfloat16, torch.float64):
-        assert steps.best_steps(device, dtype) is steps.READABLE
-        assert steps.training_steps(device, dtype) is steps.READABLE_TRAINING
-    assert steps.best_steps(device, torch.float32) is not steps.READABLE
-    assert steps.training_steps(device, torch.float32) is not steps.READABLE_TRAINING
+        assert ops.best_steps(device, dtype) is ops.READABLE
+        assert ops.training_steps(device, dtype) is ops.READABLE_TRAINING
+    assert ops.best_steps(device, torch.float32) is not ops.READABLE
+    assert ops.training_steps(device, torch.float32) is not ops.READABLE_TRAINING

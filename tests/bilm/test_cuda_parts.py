@@ -1,4 +1,4 @@
-"""The parts of the path for CUDA: schedule, places, survey, recordings."""
+"""The parts of the path for CUDA: schedule, places, deduplicate, recordings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elmo_tagger.bilm import derived
+from elmo_tagger.bilm import parameter_cache
 from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
-from elmo_tagger.bilm.cuda import replay, survey
-from elmo_tagger.bilm.cuda.places import Grid, of_chunk
+from elmo_tagger.bilm.cuda import deduplicate, graph_cache
+from elmo_tagger.bilm.cuda.indices import Grid, of_chunk
 from elmo_tagger.bilm.cuda.schedule import BUCKETS, STEPS, WORDS, bucket, chunks, most_rows
 from elmo_tagger.bilm.packing import NO_WORD, pack
 from tests.bilm.random_models import WORDS as SPELT
@@ -89,7 +89,7 @@ def surveyed(sentences, mask=None):
     ids = torch.from_numpy(encode_sentences(sentences, max_characters=12))
     present = (ids != 0).any(-1) if mask is None else mask
     boundaries = torch.from_numpy(boundary_ids(max_characters=12))
-    return ids, present, boundaries, survey.survey(cnn, boundaries, ids, present)
+    return ids, present, boundaries, deduplicate.survey(cnn, boundaries, ids, present)
 
 
 def check(ids, present, boundaries, found):
@@ -116,7 +116,7 @@ def test_survey_of_a_masked_batch():
 
 
 def test_words_of_one_fingerprint(monkeypatch):
-    monkeypatch.setattr(survey, "fingerprints", lambda rows: rows.sum(dim=1))
+    monkeypatch.setattr(deduplicate, "fingerprints", lambda rows: rows.sum(dim=1))
     check(*surveyed([["ab", "ba", "a"], ["ba"]]))
 
 
@@ -124,7 +124,9 @@ def test_an_id_out_of_range():
     bilm = random_bilm()
     ids = torch.full((1, 2, 12), 300)
     with pytest.raises(ValueError, match=r"^expected character ids of 0 to 261, received 0 to 300$"):
-        survey.survey(bilm.char_cnn, torch.zeros(2, 12, dtype=torch.int64), ids, torch.ones(1, 2, dtype=torch.bool))
+        deduplicate.survey(
+            bilm.char_cnn, torch.zeros(2, 12, dtype=torch.int64), ids, torch.ones(1, 2, dtype=torch.bool)
+        )
 
 
 class Tape:
@@ -150,7 +152,7 @@ class Tape:
 
 def test_work_is_done_once_then_played_and_the_oldest_makes_room():
     tape, done = Tape(), []
-    replays = replay.Replays(tape, capacity=2)
+    replays = graph_cache.Replays(tape, capacity=2)
     for name in "aabacab":
         replays.play(name, lambda name=name: done.append(name))
         assert len(replays) <= 2
@@ -160,7 +162,7 @@ def test_work_is_done_once_then_played_and_the_oldest_makes_room():
 
 
 def test_one_thread_plays_at_a_time():
-    replays, inside = replay.Replays(Tape(), capacity=1), []
+    replays, inside = graph_cache.Replays(Tape(), capacity=1), []
 
     def run():
         with replays.alone():
@@ -220,7 +222,7 @@ def graphs(monkeypatch):
     device = Device()
     monkeypatch.setattr(torch, "cuda", device)
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *pool: device.ended.append(pool), raising=False)
-    return replay.CudaGraphs(torch.device("cuda", 0)), device
+    return graph_cache.CudaGraphs(torch.device("cuda", 0)), device
 
 
 def test_a_recording_that_the_driver_breaks_off(graphs, caplog):
@@ -228,7 +230,7 @@ def test_a_recording_that_the_driver_breaks_off(graphs, caplog):
     recorder, device = graphs
     device.at_end = RuntimeError("operation failed due to a previous error during capture")
     done = []
-    replays = replay.Replays(recorder, capacity=2)
+    replays = graph_cache.Replays(recorder, capacity=2)
     for name in "aab":
         replays.play(name, lambda name=name: done.append(name))
         assert device.stream == "current"
@@ -270,7 +272,7 @@ def test_what_is_derived_is_there_before_others_see_it(monkeypatch):
     parameter = SimpleNamespace(
         data_ptr=lambda: 0, is_inference=lambda: True, dtype=torch.float32, device=torch.device("cuda", 1)
     )
-    kept, log = derived.Derived(), []
+    kept, log = parameter_cache.ParameterCache(), []
 
     def stream(device):
         return SimpleNamespace(synchronize=lambda: log.append((device.index, kept.current)))

@@ -11,12 +11,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from elmo_tagger.bilm import Bilm, Options, encode_sentences, encode_words, model, paths
+from elmo_tagger.bilm import Bilm, Options, dispatch, encode_sentences, encode_words, model
 from elmo_tagger.bilm.cuda import stack
-from elmo_tagger.bilm.cuda.replay import Unrecorded
-from elmo_tagger.bilm.cuda.steps import READABLE
-from elmo_tagger.bilm.derived import Derived
-from elmo_tagger.bilm.paths import is_recorded, reference_only
+from elmo_tagger.bilm.cuda.graph_cache import Unrecorded
+from elmo_tagger.bilm.cuda.ops import READABLE
+from elmo_tagger.bilm.dispatch import is_recorded, reference_only
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
 SENTENCES = [WORDS[:5], WORDS[3:], ["Nell"], [], ["a", "b", "a", "b"] * 3]
@@ -36,7 +36,7 @@ batches = st.lists(st.lists(st.sampled_from(WORDS), max_size=20), min_size=1, ma
 
 @pytest.fixture(autouse=True)
 def on_cpu(monkeypatch):
-    monkeypatch.setattr(paths, "_RECORDED_ON", {"cpu"})
+    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
 
 
 def ids_of(sentences):
@@ -69,7 +69,7 @@ def test_any_model_and_history(shape, history, bound, stateful, kept, layers):
     """Of batch after batch, so that nothing is left over from the one before but, if stateful, its state."""
     layers = layers and [layer for layer in layers if layer <= shape["n_layers"]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "_RECORDED_ON", {"cpu"})
+        patch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
         recorded, reference = (
             random_bilm(raw_options(**shape), scale=0.3, max_tokens_per_pass=bound, stateful=stateful) for _ in range(2)
         )
@@ -231,8 +231,8 @@ def test_nothing_comes_from_the_cpu(monkeypatch, stateful, kept):
         patch.setattr(torch.Tensor, "tolist", lambda tensor: answers.append(tolist(tensor)) or answers[-1])
         random_bilm(**arguments)(ids)
     assert len(answers) == 1
-    monkeypatch.setattr(paths, "_RECORDED_ON", {"cuda"})
-    monkeypatch.setattr(Derived, "of", lambda self, parameters, make: make())
+    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cuda"})
+    monkeypatch.setattr(ParameterCache, "of", lambda self, parameters, make: make())
     monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: list(answers[0]))
     monkeypatch.setattr(  # it pins
         model, "to_device", lambda tensor, device: torch.empty(tensor.shape, dtype=tensor.dtype, device=device)

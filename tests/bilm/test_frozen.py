@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elmo_tagger.bilm import Bilm, Options, encode_sentences, frozen_lstm
-from elmo_tagger.bilm.matrix import LAYOUT_VARIABLE, available_layouts
-from elmo_tagger.bilm.paths import is_frozen, reference_only
+from elmo_tagger.bilm import Bilm, Options, encode_sentences
+from elmo_tagger.bilm.cpu import lstm as cpu_lstm
+from elmo_tagger.bilm.cpu.prepacked_linear import LAYOUT_VARIABLE, available_layouts
+from elmo_tagger.bilm.dispatch import is_frozen, reference_only
 from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
 
 LAYOUTS = available_layouts(torch.float32)
@@ -83,8 +84,8 @@ def test_all_layers_of_any_model_and_batch(layout_name, shape, history, bound, s
 
 def test_blocks_of_gates_give_the_same(monkeypatch):
     """As with models so large that the gates of all words would not stay in the cache."""
-    monkeypatch.setattr(frozen_lstm, "_VALUES_AHEAD", 100)
-    monkeypatch.setattr(frozen_lstm, "_VALUES_OF_TABLE", 200)
+    monkeypatch.setattr(cpu_lstm, "_VALUES_AHEAD", 100)
+    monkeypatch.setattr(cpu_lstm, "_VALUES_OF_TABLE", 200)
     fast, reference = pair(raw_options(n_layers=3))
     assert difference(fast, reference, ids_of(SENTENCES)) <= TOLERANCE
 
@@ -107,7 +108,7 @@ def test_autocast_takes_the_reference():
 
 
 def test_number_of_threads(layout, monkeypatch):
-    monkeypatch.setattr(frozen_lstm, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(cpu_lstm, "_WORTH_A_THREAD", 0)
     bilm = random_bilm(raw_options(dim=64, projection_dim=32, max_characters_per_token=12), scale=0.2)
     sentences = [[f"word{i * j}" for i in range(30)] for j in range(40)]
     threads = torch.get_num_threads()
@@ -152,7 +153,7 @@ def test_copies_after_use(copied):
     bilm = random_bilm()
     expected = bilm(ids_of(SENTENCES))
     again = copied(bilm)
-    assert again.word_store is None
+    assert again.word_vector_cache is None
     for layer, values in expected.layers.items():
         assert torch.equal(again(ids_of(SENTENCES)).layers[layer], values)
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from elmo_tagger.bilm import lstm_gradient
-from elmo_tagger.bilm.lstm_gradient import _STEPS_WORTH_A_LAYOUT, _Products
+from elmo_tagger.bilm.backward import lstm_steps
+from elmo_tagger.bilm.backward.lstm_steps import _STEPS_WORTH_A_LAYOUT, _Products
 from tests.bilm.random_models import TOLERANCE
 
 
@@ -13,13 +13,13 @@ def test_many_steps_have_the_products_of_few(dtype: torch.dtype, monkeypatch: py
     torch.manual_seed(0)
     weight, rows = torch.randn(2, 6, 10, dtype=dtype) / 3, torch.randn(2, 4, 6, dtype=dtype)
     laid_out = []
-    whole = lstm_gradient.Matrix
+    whole = lstm_steps.PrepackedLinear
 
     def noted(part: torch.Tensor) -> object:
         laid_out.append(part)
         return whole(part)
 
-    monkeypatch.setattr(lstm_gradient, "Matrix", noted)
+    monkeypatch.setattr(lstm_steps, "PrepackedLinear", noted)
     for factor, values in ((weight, rows), (weight.transpose(1, 2), torch.randn(2, 4, 10, dtype=dtype))):
         few, many = (_Products(factor, steps=_STEPS_WORTH_A_LAYOUT + more)(values) for more in (-1, 0))
         torch.testing.assert_close(many, few, rtol=TOLERANCE, atol=TOLERANCE)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch.func import functional_call
 
 from elmo_tagger.bilm import LstmOptions, encode_sentences, lstm
+from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
 from elmo_tagger.bilm.cuda.gradient import FusedSteps
+from elmo_tagger.bilm.dispatch import reference_only
 from elmo_tagger.bilm.lstm import ProjectedLstm
-from elmo_tagger.bilm.lstm_gradient import LstmSteps
-from elmo_tagger.bilm.paths import reference_only
 from tests.bilm.random_models import WORDS, random_bilm, raw_options
 
 SENTENCES = [["a", "bc", "a"], ["d"], ["ef", "g", "h", "i"]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from elmo_tagger.bilm import matrix
-from elmo_tagger.bilm.matrix import LAYOUT_VARIABLE, Matrix, available_layouts
+from elmo_tagger.bilm.cpu import prepacked_linear
+from elmo_tagger.bilm.cpu.prepacked_linear import LAYOUT_VARIABLE, PrepackedLinear, available_layouts
 from tests.bilm.random_models import TOLERANCE
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
@@ -20,7 +20,7 @@ def test_product(dtype, layout, rows):
     weight, bias = torch.randn(24, 48) / 5, torch.randn(48)
     values, addend = torch.randn(rows, 24), torch.randn(rows, 48)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
-    multiply = Matrix(weight.to(wide), bias.to(wide), dtype=dtype, layout=layout)
+    multiply = PrepackedLinear(weight.to(wide), bias.to(wide), dtype=dtype, layout=layout)
     exact = values.to(dtype).double() @ weight.to(dtype).double()
     tolerance = 0.02 if dtype == torch.bfloat16 else TOLERANCE
     for got, expected in (
@@ -29,7 +29,7 @@ def test_product(dtype, layout, rows):
     ):
         assert got.dtype == wide
         torch.testing.assert_close(got.double(), expected, rtol=tolerance, atol=tolerance)
-    assert multiply.narrow(values.to(wide)).dtype == dtype
+    assert multiply.multiply(values.to(wide)).dtype == dtype
 
 
 @pytest.mark.parametrize(("dtype", "layout"), CASES)
@@ -39,7 +39,10 @@ def test_scaled_columns(dtype, layout):
     scale[7:9] = 2.0
     rows = torch.randn(5, 24).to(dtype)
     addend = torch.randn(5, 48).to(dtype)
-    scaled, unscaled = Matrix(weight, bias, scale=scale, layout=layout), Matrix(weight, bias, layout=layout)
+    scaled, unscaled = (
+        PrepackedLinear(weight, bias, scale=scale, layout=layout),
+        PrepackedLinear(weight, bias, layout=layout),
+    )
     near = {"rtol": 0.02, "atol": 0.05} if dtype == torch.bfloat16 else {"rtol": 0, "atol": TOLERANCE}
     torch.testing.assert_close(scaled(rows), unscaled(rows) * scale, **near)
     torch.testing.assert_close(scaled(rows, addend * scale), unscaled(rows, addend.clone()) * scale, **near)
@@ -47,7 +50,7 @@ def test_scaled_columns(dtype, layout):
 
 def test_a_plain_weight_is_not_copied():
     weight, scale = torch.ones(2, 3), torch.tensor([1.0, 2.0, 1.0])
-    matrices = Matrix(weight, layout="plain"), Matrix(weight, scale=scale, layout="plain")
+    matrices = PrepackedLinear(weight, layout="plain"), PrepackedLinear(weight, scale=scale, layout="plain")
     weight.fill_(3.0)
     assert [matrix(torch.ones(1, 2)).tolist() for matrix in matrices] == [[[6.0, 6.0, 6.0]], [[6.0, 12.0, 6.0]]]
 
@@ -60,24 +63,24 @@ def test_another_than_the_usual_layout_has_to_be_clearly_faster(plain, expected,
         pytest.skip("this build of PyTorch has one layout")
     monkeypatch.delenv(LAYOUT_VARIABLE, raising=False)
     monkeypatch.setattr(
-        matrix, "_seconds", lambda product, rows: plain if product.__qualname__.startswith("_plain") else 1.0
+        prepacked_linear, "_seconds", lambda product, rows: plain if product.__qualname__.startswith("_plain") else 1.0
     )
-    matrix._suitable.cache_clear()
-    assert Matrix(torch.randn(512, 512)).layout == expected
-    assert Matrix(torch.randn(7, 9)).layout == "packed", "mostly the call: not worth another result"
-    matrix._suitable.cache_clear()
+    prepacked_linear._suitable.cache_clear()
+    assert PrepackedLinear(torch.randn(512, 512)).layout == expected
+    assert PrepackedLinear(torch.randn(7, 9)).layout == "packed", "mostly the call: not worth another result"
+    prepacked_linear._suitable.cache_clear()
 
 
 def test_times_are_taken():
-    assert 0 < matrix._seconds(matrix._plain(torch.eye(3)), torch.eye(3)) < 10
+    assert 0 < prepacked_linear._seconds(prepacked_linear._plain(torch.eye(3)), torch.eye(3)) < 10
 
 
 def test_the_environment_decides_if_it_says_so(monkeypatch):
     monkeypatch.setenv(LAYOUT_VARIABLE, "plain")
-    assert Matrix(torch.eye(3)).layout == "plain"
+    assert PrepackedLinear(torch.eye(3)).layout == "plain"
     monkeypatch.setenv(LAYOUT_VARIABLE, "sideways")
     with pytest.raises(ValueError, match=r"layout: expected one of plain.* for torch.float32, received 'sideways'"):
-        Matrix(torch.eye(3))
+        PrepackedLinear(torch.eye(3))
 
 
 def test_a_build_without_packed_products(monkeypatch):
@@ -91,7 +94,7 @@ def test_a_processor_without_packed_products(monkeypatch):
     def refuse(weight):
         raise RuntimeError("mkldnn_reorder_linear_weight: bf16 path needs the cpu support avx512bw")
 
-    monkeypatch.setattr(matrix, "_packed", refuse)
+    monkeypatch.setattr(prepacked_linear, "_packed", refuse)
     available_layouts.cache_clear()
     assert available_layouts(torch.bfloat16) == ("plain",)
     available_layouts.cache_clear()

@@ -7,10 +7,10 @@ import h5py
 import pytest
 import torch
 
-from elmo_tagger.bilm.named import NAMED, files_of
-from elmo_tagger.bilm.weights_source import WeightsSourceError, load_bilm
+from elmo_tagger.bilm.loading.bundled import BUNDLED, files_of
+from elmo_tagger.bilm.loading.source import WeightsSourceError, load_bilm
 
-STARTER = NAMED["starter"]
+STARTER = BUNDLED["starter"]
 
 
 def test_it_is_small_and_says_what_it_is() -> None:

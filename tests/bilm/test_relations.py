@@ -7,7 +7,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from elmo_tagger.bilm import encode_sentences, encode_words
-from elmo_tagger.bilm.frozen_lstm import FrozenLstm
+from elmo_tagger.bilm.cpu.lstm import FrozenLstm
 from tests.bilm.random_models import WORDS, random_bilm, raw_options
 
 # A sentence's numbers may depend on its batch only through the order of sums.

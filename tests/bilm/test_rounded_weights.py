@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from elmo_tagger.bilm import Bilm, encode_sentences, paths
+from elmo_tagger.bilm import Bilm, dispatch, encode_sentences
+from elmo_tagger.bilm.dispatch import is_recorded, reference_only
 from elmo_tagger.bilm.model import BilmOutput
-from elmo_tagger.bilm.paths import is_recorded, reference_only
 
 FILES = ("fixtures/bilm/options.json", "fixtures/bilm/weights.hdf5")
 SENTENCES = [["Nell", "sat", "in", "Reykjavík", "."], ["Yes"], [], ["a", "b", "a"]]
@@ -40,7 +40,7 @@ def test_vectors_are_those_of_whole_weights(precision: str, stateful: bool) -> N
 
 
 def test_so_are_those_of_the_path_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "_RECORDED_ON", {"cpu"})
+    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
     whole, rounded = (
         Bilm.load(*FILES, precision="bfloat16", stateful=True, rounded_weights=kept).requires_grad_(False)
         for kept in (False, True)

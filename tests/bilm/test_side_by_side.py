@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from elmo_tagger.bilm.side_by_side import side_by_side
+from elmo_tagger.bilm.cpu.threads import run_in_parallel
 from tests.bilm.random_models import WORDS, random_bilm
 
 
@@ -22,7 +22,7 @@ def threads(request):
 
 def seen_by_both(look):
     seen = {}
-    side_by_side(lambda: seen.update(one=look()), lambda: seen.update(other=look()))
+    run_in_parallel(lambda: seen.update(one=look()), lambda: seen.update(other=look()))
     return seen["one"], seen["other"]
 
 
@@ -38,7 +38,7 @@ def test_they_share_the_threads_and_leave_the_caller_its_own(threads):
 
 def test_they_run_at_the_same_time(threads):
     meeting = threading.Barrier(min(threads, 2), timeout=20)
-    side_by_side(meeting.wait, meeting.wait)
+    run_in_parallel(meeting.wait, meeting.wait)
 
 
 @pytest.mark.parametrize("inference", [False, True])
@@ -57,7 +57,7 @@ def test_an_error_is_raised_after_both_have_ended(threads):
 
     pieces = (fails, lambda: ended.append(True)) if threads > 1 else (lambda: ended.append(True), fails)
     with pytest.raises(ValueError, match="this one"):
-        side_by_side(*pieces)
+        run_in_parallel(*pieces)
     assert ended
     assert seen_by_both(lambda: 1) == (1, 1)
 

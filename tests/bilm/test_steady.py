@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from elmo_tagger.bilm.characters import encode_sentences, encode_words
-from elmo_tagger.bilm.matrix import Matrix, available_layouts
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear, available_layouts
 from elmo_tagger.bilm.model import Bilm
 from tests.bilm.random_models import random_bilm, raw_options
 
@@ -19,7 +19,7 @@ SHAPES = [(8, 8), (56, 32), (512, 128), (128, 2048), (512, 4096)]
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_row_does_not_depend_on_the_others(shape: tuple[int, int], dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    matrix = Matrix(torch.randn(shape), torch.randn(shape[1]), dtype=dtype, layout="packed")
+    matrix = PrepackedLinear(torch.randn(shape), torch.randn(shape[1]), dtype=dtype, layout="packed")
     rows, addends = torch.randn(70, shape[0]), torch.randn(70, shape[1]).to(dtype)
     together, added = matrix(rows), matrix(rows, addends.clone())
     for size in (1, 2, 3, 16, 17, 33, 69):

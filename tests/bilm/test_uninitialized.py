@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from elmo_tagger.bilm import Bilm, Options
-from elmo_tagger.bilm.uninitialized import Uninitialized
+from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from tests.bilm.random_models import raw_options
 
 
@@ -28,7 +28,7 @@ def test_it_costs_no_imports() -> None:
     code = (
         "import sys\n"
         "from elmo_tagger.bilm import Bilm, Options\n"
-        "from elmo_tagger.bilm.uninitialized import Uninitialized\n"
+        "from elmo_tagger.bilm.loading.uninitialized import Uninitialized\n"
         "from tests.bilm.random_models import raw_options\n"
         "with Uninitialized():\n    Bilm(Options.from_dict(raw_options()))\n"
         "print({'sympy', 'torch._dynamo'} & set(sys.modules))"

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from elmo_tagger.bilm import ScalarMix, named, trained_state
-from elmo_tagger.bilm.archive import read_archive
-from elmo_tagger.bilm.fingerprint import fingerprint
-from elmo_tagger.bilm.trained_state import TrainedStateError
-from elmo_tagger.bilm.weights_source import WeightsSourceError, load_bilm
+from elmo_tagger.bilm import ScalarMix
+from elmo_tagger.bilm.loading import bundled, checkpoint
+from elmo_tagger.bilm.loading.archive import read_archive
+from elmo_tagger.bilm.loading.checkpoint import CheckpointError
+from elmo_tagger.bilm.loading.source import WeightsSourceError, load_bilm
+from elmo_tagger.bilm.weights_hash import fingerprint
 from tests.bilm.random_models import random_bilm
 
 MIX = ScalarMix(3, initial=[1.0, -1.0, 0.5], gamma=2.0)
@@ -28,7 +29,7 @@ def state(prefix: str = "embedder.", *, mix: ScalarMix | None = MIX, **descripti
     tensors = {f"{prefix}bilm.{name}": value for name, value in bilm.state_dict().items()}
     if mix is not None:
         tensors.update({f"{prefix}scalar_mix_0.{name}": value for name, value in mix.state_dict().items()})
-    return {**tensors, f"{prefix}_extra_state": trained_state.encode(described), "encoder.weight": torch.ones(2)}
+    return {**tensors, f"{prefix}_extra_state": checkpoint.encode(described), "encoder.weight": torch.ones(2)}
 
 
 def archive(path: Path, content: bytes | None, *, kind: bytes = tarfile.REGTYPE, name: str = "weights.th") -> Path:
@@ -91,11 +92,11 @@ def test_the_precision_is_handed_on(files: Path) -> None:
 
 
 def test_a_named_bilm(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(named.NAMED, "tiny", files / "bilm")
+    monkeypatch.setitem(bundled.BUNDLED, "tiny", files / "bilm")
     assert fingerprint(load_bilm("tiny")) == fingerprint(random_bilm())
     with pytest.raises(WeightsSourceError, match="the name tiny"):
         load_bilm("huge")
-    assert all((path / "weights.hdf5").exists() for path in named.NAMED.values())
+    assert all((path / "weights.hdf5").exists() for path in bundled.BUNDLED.values())
 
 
 def test_a_url_is_downloaded_by_cached_path(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +164,7 @@ def test_the_mix_of_an_archive(files: Path) -> None:
 )
 def test_mixes_that_cannot_be_used(tensors: dict, message: str, tmp_path: Path) -> None:
     found = read_archive(archive(tmp_path / "a.tar.gz", saved(tensors)))
-    with pytest.raises(TrainedStateError, match=message):
+    with pytest.raises(CheckpointError, match=message):
         found.mix()
 
 
@@ -195,7 +196,7 @@ def test_archives_that_are_none_of_ours(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = archive(tmp_path / "a.tar.gz", content, kind=kind)
-    with pytest.raises(TrainedStateError, match=rf"a.tar.gz: {message}"):
+    with pytest.raises(CheckpointError, match=rf"a.tar.gz: {message}"):
         read_archive(path)
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
     assert not (tmp_path.parent / "evil").exists()
@@ -205,7 +206,7 @@ def test_archives_that_are_none_of_ours(
 def test_an_archive_that_is_cut_off(cut: int, files: Path) -> None:
     path = files / "model.tar.gz"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(TrainedStateError, match=r"model.tar.gz: expected a complete archive \(model.tar.gz\): "):
+    with pytest.raises(CheckpointError, match=r"model.tar.gz: expected a complete archive \(model.tar.gz\): "):
         read_archive(path)
 
 

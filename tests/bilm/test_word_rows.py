@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elmo_tagger.bilm import encode_words, word_rows
+from elmo_tagger.bilm import character_id_cache, encode_words
+from elmo_tagger.bilm.character_id_cache import CharacterIdCache
 from elmo_tagger.bilm.characters import byte_row
-from elmo_tagger.bilm.word_rows import WordRows
 from tests.bilm.random_models import WORDS
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=6), max_size=8), st.integers(1, 9))
 def test_equal_to_encoding_anew_whatever_came_before(sentences, room):
-    rows = WordRows(max_characters=12, words=room)
+    rows = CharacterIdCache(max_characters=12, words=room)
     for words in sentences:
         got = rows.encode(words)
         assert got.dtype == np.int16
@@ -31,8 +31,8 @@ def test_a_word_is_encoded_once(monkeypatch):
         encoded.append(word)
         return byte_row(word, max_characters)
 
-    monkeypatch.setattr(word_rows, "byte_row", note)
-    rows = WordRows(words=3)
+    monkeypatch.setattr(character_id_cache, "byte_row", note)
+    rows = CharacterIdCache(words=3)
     for words in (["a", "b", "a"], ["b", "c"], ["a"]):
         rows.encode(words)
     assert encoded == ["a", "b", "c"]
@@ -43,16 +43,16 @@ def test_a_word_is_encoded_once(monkeypatch):
 
 
 def test_what_comes_back_is_a_copy():
-    rows = WordRows()
+    rows = CharacterIdCache()
     for _ in range(2):
         rows.encode(["a"])[:] = 0
     np.testing.assert_array_equal(rows.encode(["a"]), encode_words(["a"]))
 
 
 def test_no_words():
-    assert WordRows(max_characters=7).encode([]).shape == (0, 7)
+    assert CharacterIdCache(max_characters=7).encode([]).shape == (0, 7)
 
 
 @pytest.mark.parametrize("word", ["x" * 100, "é" * 30])
 def test_long_words_are_cut_alike(word):
-    np.testing.assert_array_equal(WordRows().encode([word]), encode_words([word]))
+    np.testing.assert_array_equal(CharacterIdCache().encode([word]), encode_words([word]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from elmo_tagger.bilm import encode_sentences, encode_words
-from elmo_tagger.bilm.word_store import WordStore
+from elmo_tagger.bilm.cpu.word_vector_cache import WordVectorCache
 from tests.bilm.random_models import random_bilm
 
 
@@ -26,7 +26,7 @@ def words(*numbers):
 
 
 def test_a_word_is_computed_once():
-    store, compute = WordStore(10), Computed()
+    store, compute = WordVectorCache(10), Computed()
     for numbers in ([1, 2], [2, 3], [3, 1], [2]):
         assert torch.equal(store.look_up(words(*numbers), compute), words(*numbers) * 2.0)
     assert compute.words == [1, 2, 3]
@@ -34,7 +34,7 @@ def test_a_word_is_computed_once():
 
 
 def test_the_word_that_was_longest_not_asked_for_goes():
-    store, compute = WordStore(3), Computed()
+    store, compute = WordVectorCache(3), Computed()
     store.look_up(words(1, 2, 3), compute)
     store.look_up(words(1), compute)
     store.look_up(words(4), compute)  # in place of 2
@@ -46,7 +46,7 @@ def test_the_word_that_was_longest_not_asked_for_goes():
 
 
 def test_more_words_at_once_than_there_is_room_for():
-    store, compute = WordStore(2), Computed()
+    store, compute = WordVectorCache(2), Computed()
     for _ in range(2):
         assert torch.equal(store.look_up(words(1, 2, 3, 4, 5), compute), words(1, 2, 3, 4, 5) * 2.0)
         assert len(store) == 2
@@ -54,14 +54,14 @@ def test_more_words_at_once_than_there_is_room_for():
 
 
 def test_a_word_twice_in_one_call():
-    store, compute = WordStore(4), Computed()
+    store, compute = WordVectorCache(4), Computed()
     assert torch.equal(store.look_up(words(1, 1, 2), compute), words(1, 1, 2) * 2.0)
     assert torch.equal(store.look_up(words(3, 2, 1), compute), words(3, 2, 1) * 2.0)
     assert compute.words == [1, 2, 3]
 
 
 def test_what_comes_back_is_a_copy():
-    store, compute = WordStore(4), Computed()
+    store, compute = WordVectorCache(4), Computed()
     for _ in range(3):
         store.look_up(words(1), compute).zero_()
     assert torch.equal(store.look_up(words(1), compute), words(1) * 2.0)
@@ -79,14 +79,14 @@ def test_a_model_meets_a_word_once_while_its_weights_stay():
     bilm.char_cnn.W_proj.mul_(2.0)
     bilm(ids)
     assert seen == [5, 5]
-    assert len(bilm.word_store) == 5
-    assert fresh.word_store is None
+    assert len(bilm.word_vector_cache) == 5
+    assert fresh.word_vector_cache is None
 
 
 def test_nothing_is_stored_while_gradients_are_recorded():
     bilm = random_bilm().requires_grad_(True)
     bilm(torch.from_numpy(encode_sentences([["a"]], max_characters=12)))
-    assert bilm.word_store is None
+    assert bilm.word_vector_cache is None
 
 
 def test_ids_out_of_range_are_refused_whatever_is_stored():

@@ -8,11 +8,12 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from elmo_tagger.bilm import encode_sentences, frozen_lstm, paths
+from elmo_tagger.bilm import dispatch, encode_sentences
+from elmo_tagger.bilm.cpu import lstm as cpu_lstm
+from elmo_tagger.bilm.cpu.lstm import FrozenLstm, FrozenStack
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
 from elmo_tagger.bilm.cuda.stack import RecordedStack
-from elmo_tagger.bilm.frozen_lstm import FrozenLstm, FrozenStack
 from elmo_tagger.bilm.lstm import ProjectedLstm
-from elmo_tagger.bilm.matrix import Matrix
 from tests.bilm.random_models import random_bilm, raw_options
 
 SENTENCES = [["the", "cat", "saw", "the", "dog"], ["the", "dog"], ["the"] * 9, []]
@@ -44,7 +45,7 @@ def test_no_step_computes_padding(ids: torch.Tensor, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ProjectedLstm, "_step", reference)
     bilm = random_bilm(raw_options(n_layers=LAYERS))
     bilm(ids)
-    with paths.reference_only():
+    with dispatch.reference_only():
         bilm(ids)
     assert rows == dict.fromkeys(rows, 2 * LAYERS * PLACES)
 
@@ -54,14 +55,14 @@ def test_a_word_adds_to_the_first_layers_gates_once(ids: torch.Tensor, monkeypat
     bilm(ids)
     first, *deeper = (layer.gates for layer in bilm.lstm._fast()._directions[0])
     rows = dict.fromkeys((first, *deeper), 0)
-    multiply = Matrix.narrow
+    multiply = PrepackedLinear.multiply
 
     def counted(matrix, values, addend=None):
         if matrix in rows:
             rows[matrix] += len(values)
         return multiply(matrix, values, addend)
 
-    monkeypatch.setattr(Matrix, "narrow", counted)
+    monkeypatch.setattr(PrepackedLinear, "multiply", counted)
     bilm(ids)
     assert rows == {first: DISTINCT, **dict.fromkeys(deeper, PLACES)}
 
@@ -79,7 +80,7 @@ def test_a_word_passes_the_character_cnn_once(trained: bool, ids: torch.Tensor) 
 def test_directions_run_at_the_same_time_unless_steps_are_short(
     short: bool, ids: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen_lstm, "_WORTH_A_THREAD", 2**20 if short else 0)
+    monkeypatch.setattr(cpu_lstm, "_WORTH_A_THREAD", 2**20 if short else 0)
     meeting = threading.Barrier(2, timeout=1 if short else 30)
     run = FrozenStack._run_direction
 
@@ -101,7 +102,7 @@ def test_directions_run_at_the_same_time_unless_steps_are_short(
 def test_the_path_for_cuda_computes_no_deeper_layer(
     wanted: list[int] | None, depth: int, ids: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "_RECORDED_ON", {"cpu"})
+    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
     computed = set()
     layer = RecordedStack._layer
 

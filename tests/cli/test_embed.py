@@ -16,7 +16,8 @@ import torch
 from typer.testing import CliRunner
 
 from elmo_tagger import Bilm
-from elmo_tagger.bilm import ScalarMix, trained_state
+from elmo_tagger.bilm import ScalarMix
+from elmo_tagger.bilm.loading import checkpoint
 from elmo_tagger.cli.app import app
 from elmo_tagger.vectors.compute import SentenceVectors
 from tests.bilm.random_models import random_bilm
@@ -50,7 +51,7 @@ def trained(directory: Path, bilm: Bilm, mix: ScalarMix | None) -> Path:
     state = {f"e.bilm.{name}": value for name, value in bilm.state_dict().items()}
     if mix is not None:
         state.update({f"e.scalar_mix_0.{name}": value for name, value in mix.state_dict().items()})
-    state["e._extra_state"] = trained_state.encode(description)
+    state["e._extra_state"] = checkpoint.encode(description)
     torch.save(state, directory / "best.th")
     return directory
 

@@ -14,7 +14,7 @@ from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
 
 import elmo_tagger.plugin  # noqa: F401 - registers
-from elmo_tagger.bilm.archive import read_archive
+from elmo_tagger.bilm.loading.archive import read_archive
 from elmo_tagger.curves import read_curves
 
 FIXTURES = Path("fixtures")

@@ -19,7 +19,7 @@ from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
 from allennlp.training.optimizers import Optimizer
 
-from elmo_tagger.bilm import trained_state
+from elmo_tagger.bilm.loading import checkpoint
 from elmo_tagger.text.files import DataError
 from tests.plugin.conftest import tagger_config
 
@@ -155,10 +155,10 @@ def _archive(directory: Path, info: tarfile.TarInfo, content: bytes) -> Path:
 
 def test_a_torn_best_model_is_passed_over(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "best.th").write_bytes((archive / "best.th").read_bytes()[:3000])
-    assert trained_state.find(str(tmp_path), None, None) == []
+    assert checkpoint.find(str(tmp_path), None, None) == []
     (tmp_path / "weights.th").write_bytes((archive / "best.th").read_bytes()[:3000])
-    with pytest.raises(trained_state.TrainedStateError, match=r"weights\.th"):
-        trained_state.find(str(tmp_path), None, None)
+    with pytest.raises(checkpoint.CheckpointError, match=r"weights\.th"):
+        checkpoint.find(str(tmp_path), None, None)
 
 
 @pytest.mark.parametrize(

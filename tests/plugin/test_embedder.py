@@ -13,7 +13,7 @@ from allennlp.modules.elmo import batch_to_ids
 from allennlp.modules.token_embedders import ElmoTokenEmbedder, TokenEmbedder
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from elmo_tagger.bilm.named import NAMED, files_of
+from elmo_tagger.bilm.loading.bundled import BUNDLED, files_of
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder, mix_metrics
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 
@@ -222,7 +222,7 @@ def test_the_starter_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ids = batch_to_ids(SENTENCES)
     assert torch.equal(by_name(ids), by_file(ids))
     torch.save({f"a.{key}": value for key, value in by_name.state_dict().items()}, tmp_path / "weights.th")
-    monkeypatch.setitem(NAMED, "starter", tmp_path / "gone")
+    monkeypatch.setitem(BUNDLED, "starter", tmp_path / "gone")
     again = embedder(weight_file="starter", serialization_dir=str(tmp_path))
     assert torch.equal(again(ids), by_name(ids))
 

@@ -17,8 +17,8 @@ from allennlp.models import Model
 from allennlp.modules.elmo import Elmo, batch_to_ids
 
 from elmo_tagger.bilm import Bilm, encode_sentences
+from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.training import count_words, export
-from elmo_tagger.bilm.weights_source import load_bilm
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
 from elmo_tagger.plugin.lm_reader import LmTextReader
 from tests.bilm.random_models import TOLERANCE, named_weights
@@ -41,14 +41,14 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(text: Path, **changes: Any) -> dict:
-    """Everything on: lanes, sampled softmax, dropout, warm-up, validation."""
+    """Everything on: streams, sampled softmax, dropout, warm-up, validation."""
     raw = {
         "dataset_reader": {"type": "lm_text", "prepared_dir": str(text.parent / "prepared")},
         "train_data_path": {"files": str(text), "part": "train", "hold_out": 0.1},
         "validation_data_path": {"files": str(text), "part": "held_out", "hold_out": 0.1},
         "vocabulary": {"type": "lm_vocabulary", "vocabulary_file": str(text.parent / "vocab.txt")},
         "model": {"type": "elmo_bilm", "options": OPTIONS, "samples": 20, "dropout": 0.2, "loss_scale": 4},
-        "data_loader": {"type": "lm_stream", "lanes": 8, "steps": 10},
+        "data_loader": {"type": "lm_stream", "streams": 8, "steps": 10},
         "validation_data_loader": {"type": "lm_stream", "mode": "sentences", "words": 60, "shuffle": False},
         "trainer": {
             "optimizer": {"type": "adagrad", "lr": 0.2, "initial_accumulator_value": 0.1},
@@ -81,7 +81,7 @@ def test_the_list_is_complete() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configs_train(path: Path, text: Path, run: Path, bilm_files: dict[str, str], tmp_path: Path) -> None:
-    tiny: dict[str, Any] = {"trainer.num_epochs": 1, "data_loader.lanes": 8}
+    tiny: dict[str, Any] = {"trainer.num_epochs": 1, "data_loader.streams": 8}
     tiny["dataset_reader.prepared_dir"] = str(tmp_path)
     if path.stem == "starter":
         tiny["data_loader.batches_per_epoch"] = 20
@@ -118,7 +118,7 @@ def test_recovered_training_equals_an_uninterrupted_one(
     make = LmStreamLoader._make
 
     def counted(self: LmStreamLoader, epoch: int, number: int, needed: bool) -> Any:
-        if needed and self._mode == "lanes":
+        if needed and self._mode == "streams":
             made.append((epoch, number))
         return make(self, epoch, number, needed)
 
@@ -220,8 +220,8 @@ def test_the_starter_is_a_start(text: Path) -> None:
 
 
 def test_distributed_training(text: Path, tmp_path: Path) -> None:
-    """Two processes with four lanes each; the held-out perplexity is that of all sentences."""
-    raw = config(text, data_loader__lanes=4, distributed={"cuda_devices": [-1, -1]})
+    """Two processes with four streams each; the held-out perplexity is that of all sentences."""
+    raw = config(text, data_loader__streams=4, distributed={"cuda_devices": [-1, -1]})
     raw["trainer"] |= {"num_epochs": 1, "callbacks": []}
     train_model(Params(raw), str(tmp_path / "run"), include_package=["elmo_tagger.plugin"])
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -241,9 +241,9 @@ def test_distributed_training(text: Path, tmp_path: Path) -> None:
         ({"train_data_path": "none-*.txt"}, "data path: none-*.txt: no file has a name of this pattern"),
         ({"train_data_path": {"file": "a"}}, "data path: expected files, part and hold_out, received ['file']"),
         ({"train_data_path": []}, "data path: expected files, received an empty list"),
-        ({"data_loader__mode": "stream"}, "mode: expected one of lanes, sentences, received 'stream'"),
-        ({"data_loader__lanes": 0}, "lm_stream: lanes: expected a positive number, received 0"),
-        ({"data_loader__lanes": 5000}, "lm_stream: expected text for 5000 lanes, received "),
+        ({"data_loader__mode": "stream"}, "mode: expected one of streams, sentences, received 'stream'"),
+        ({"data_loader__streams": 0}, "lm_stream: streams: expected a positive number, received 0"),
+        ({"data_loader__streams": 5000}, "lm_stream: expected text for 5000 streams, received "),
         ({"data_loader__batches_per_epoch": 0}, "batches_per_epoch: expected a positive number, received 0"),
         (
             {"data_loader__max_characters_per_token": 20},
@@ -288,7 +288,7 @@ def test_epochs_of_some_batches_go_on_in_the_text(text: Path) -> None:
 
     def loader(batches: Optional[int]) -> LmStreamLoader:
         reader = LmTextReader(prepared_dir=str(text.parent / "prepared"))
-        made = LmStreamLoader(reader, str(text), lanes=8, steps=10, batches_per_epoch=batches)
+        made = LmStreamLoader(reader, str(text), streams=8, steps=10, batches_per_epoch=batches)
         made.index_with(LmWords.from_vocabulary_file(str(text.parent / "vocab.txt")))
         return made
 

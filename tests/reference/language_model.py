@@ -16,11 +16,11 @@ def steps_of(sentence, direction):
     return list(itertools.pairwise(words))
 
 
-def lanes_of(sentences, direction, lanes):
-    """The text's steps in a row, cut into lanes of equal length; what is left over is dropped."""
+def streams_of(sentences, direction, streams):
+    """The text's steps in a row, cut into streams of equal length; what is left over is dropped."""
     row = [step for sentence in sentences for step in steps_of(sentence, direction)]
-    length = len(row) // lanes
-    return [row[lane * length : (lane + 1) * length] for lane in range(lanes)]
+    length = len(row) // streams
+    return [row[stream * length : (stream + 1) * length] for stream in range(streams)]
 
 
 def log_uniform(size):

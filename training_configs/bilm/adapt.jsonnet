@@ -17,7 +17,7 @@ local lib = import '../lib/bilm.libsonnet';
     samples: 8192,
     dropout: 0.1,
   },
-  data_loader: lib.lanes(),
+  data_loader: lib.streams(),
   validation_data_loader: lib.whole_sentences(),
   trainer: lib.trainer(num_epochs=3, optimizer={ type: 'adamw', lr: 0.0005 }, grad_norm=1.0) {
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 500 },

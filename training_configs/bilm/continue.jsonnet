@@ -12,7 +12,7 @@ local lib = import '../lib/bilm.libsonnet';
   vocabulary: { type: 'from_files', directory: std.extVar('RUN') },
   model: { type: 'from_archive', archive_file: std.extVar('RUN') },
   // another order than that of the training so far
-  data_loader: lib.lanes(lanes=256) { seed: 1 },
+  data_loader: lib.streams(streams=256) { seed: 1 },
   validation_data_loader: lib.whole_sentences(),
   trainer: lib.trainer(num_epochs=3, optimizer={ type: 'adamw', lr: 0.001, weight_decay: 0.01 }, grad_norm=1.0) {
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 500 },

@@ -1,4 +1,4 @@
-// The biLM of the ELMo paper, trained as it was: AdaGrad, sampled softmax, 3 passes, 20 steps in 128 lanes a GPU.
+// The biLM of the ELMo paper, trained as it was: AdaGrad, sampled softmax, 3 passes, 20 steps in 128 streams a GPU.
 //
 //   LM_TEXT      text, one tokenised sentence a line: file, pattern such as parts/*.xz, or directory of a prepared text
 //   LM_VOCAB     vocabulary in bilm-tf's format, as `elmo-tagger vocab` writes it
@@ -26,7 +26,7 @@ local steps = 20;
     // the original's loss is summed over the steps, which its bound on the gradients' norm takes for granted
     loss_scale: steps,
   },
-  data_loader: lib.lanes(lanes=128, steps=steps),
+  data_loader: lib.streams(streams=128, steps=steps),
   validation_data_loader: lib.whole_sentences(),
   // TensorFlow starts AdaGrad's sums at 1
   trainer: lib.trainer(

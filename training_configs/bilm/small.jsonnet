@@ -25,7 +25,7 @@ local epochs = std.parseInt(std.extVar('EPOCHS'));
     dropout: 0.1,
     precision: 'bfloat16',
   },
-  data_loader: lib.lanes(lanes=256, steps=20),
+  data_loader: lib.streams(streams=256, steps=20),
   validation_data_loader: lib.whole_sentences(),
   trainer: lib.trainer(num_epochs=epochs, optimizer={ type: 'adamw', lr: 0.002, weight_decay: 0.01 }, grad_norm=1.0) {
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 1000 },

@@ -11,8 +11,8 @@
   // Written by `elmo-tagger vocab`.
   vocabulary(file):: { type: 'lm_vocabulary', vocabulary_file: file },
 
-  // Truncated back-propagation over lanes of text.
-  lanes(lanes=128, steps=20):: { type: 'lm_stream', mode: 'lanes', lanes: lanes, steps: steps },
+  // Truncated back-propagation over streams of text.
+  streams(streams=128, steps=20):: { type: 'lm_stream', mode: 'streams', streams: streams, steps: steps },
 
   // Whole sentences in a fixed order: comparable perplexities.
   whole_sentences(words=2560):: { type: 'lm_stream', mode: 'sentences', words: words, shuffle: false },

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elmo_tagger.bilm.cuda.steps import training_steps
-from elmo_tagger.bilm.lstm_gradient import gradients_of_arguments, step_slices, words_before
-from elmo_tagger.bilm.transfer import to_device
+from elmo_tagger.bilm.backward.lstm_steps import gradients_of_arguments, step_slices, words_before
+from elmo_tagger.bilm.cuda.ops import training_steps
+from elmo_tagger.bilm.device import to_device
 
 
 class FusedSteps(torch.autograd.Function):

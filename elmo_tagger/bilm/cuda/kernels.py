@@ -59,20 +59,20 @@ def _cells(
     own_cell = cell + direction * cell_direction + row * width + column
     old = tl.load(own_cell, mask=inside, other=0.0)
     kind = old.dtype
-    enter = tl.load(own_gates, mask=inside, other=0.0).to(kind) + tl.load(own_bias, mask=inside, other=0.0)
+    input_gate = tl.load(own_gates, mask=inside, other=0.0).to(kind) + tl.load(own_bias, mask=inside, other=0.0)
     candidate = tl.load(own_gates + width, mask=inside, other=0.0).to(kind)
     candidate += tl.load(own_bias + width, mask=inside, other=0.0)
-    forget = tl.load(own_gates + 2 * width, mask=inside, other=0.0).to(kind)
-    forget += tl.load(own_bias + 2 * width, mask=inside, other=0.0)
-    leave = tl.load(own_gates + 3 * width, mask=inside, other=0.0).to(kind)
-    leave += tl.load(own_bias + 3 * width, mask=inside, other=0.0)
-    new = _sigmoid(forget) * old + _sigmoid(enter) * _tanh(candidate)
+    forget_gate = tl.load(own_gates + 2 * width, mask=inside, other=0.0).to(kind)
+    forget_gate += tl.load(own_bias + 2 * width, mask=inside, other=0.0)
+    output_gate = tl.load(own_gates + 3 * width, mask=inside, other=0.0).to(kind)
+    output_gate += tl.load(own_bias + 3 * width, mask=inside, other=0.0)
+    new = _sigmoid(forget_gate) * old + _sigmoid(input_gate) * _tanh(candidate)
     if HAS_CLIP:
         new = _clipped(new, clip)
     goes_on = tl.load(left + row) > step
     tl.store(own_cell, new, mask=inside & goes_on)
     own_hidden = hidden + (direction * rows + row) * width + column
-    tl.store(own_hidden, (_sigmoid(leave) * _tanh(new)).to(hidden.dtype.element_ty), mask=inside)
+    tl.store(own_hidden, (_sigmoid(output_gate) * _tanh(new)).to(hidden.dtype.element_ty), mask=inside)
 
 
 @triton.jit(do_not_specialize=["step"])

@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.cuda.places import Grid, of_chunk
-from elmo_tagger.bilm.cuda.replay import CudaGraphs, Replays, Unrecorded
+from elmo_tagger.bilm.cuda.graph_cache import CudaGraphs, Replays, Unrecorded
+from elmo_tagger.bilm.cuda.indices import Grid, of_chunk
+from elmo_tagger.bilm.cuda.ops import Steps, best_steps
 from elmo_tagger.bilm.cuda.schedule import WORDS, bucket, chunks, most_rows
-from elmo_tagger.bilm.cuda.steps import Steps, best_steps
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.precision import float32_products
 

@@ -45,23 +45,28 @@ def _open(
     before = tl.load(previous + direction * previous_direction + row * width + column, mask=inside, other=0.0)
     kind = before.dtype
     narrow = gates.dtype.element_ty
-    enter = tl.load(own, mask=inside, other=0.0).to(kind) + tl.load(own_bias, mask=inside, other=0.0)
+    input_gate = tl.load(own, mask=inside, other=0.0).to(kind) + tl.load(own_bias, mask=inside, other=0.0)
     candidate = tl.load(own + width, mask=inside, other=0.0).to(kind)
     candidate += tl.load(own_bias + width, mask=inside, other=0.0)
-    forget = tl.load(own + 2 * width, mask=inside, other=0.0).to(kind)
-    forget += tl.load(own_bias + 2 * width, mask=inside, other=0.0)
-    leave = tl.load(own + 3 * width, mask=inside, other=0.0).to(kind)
-    leave += tl.load(own_bias + 3 * width, mask=inside, other=0.0)
-    enter, candidate, forget, leave = _sigmoid(enter), _tanh(candidate), _sigmoid(forget), _sigmoid(leave)
-    tl.store(own, enter.to(narrow), mask=inside)
+    forget_gate = tl.load(own + 2 * width, mask=inside, other=0.0).to(kind)
+    forget_gate += tl.load(own_bias + 2 * width, mask=inside, other=0.0)
+    output_gate = tl.load(own + 3 * width, mask=inside, other=0.0).to(kind)
+    output_gate += tl.load(own_bias + 3 * width, mask=inside, other=0.0)
+    input_gate, candidate, forget_gate, output_gate = (
+        _sigmoid(input_gate),
+        _tanh(candidate),
+        _sigmoid(forget_gate),
+        _sigmoid(output_gate),
+    )
+    tl.store(own, input_gate.to(narrow), mask=inside)
     tl.store(own + width, candidate.to(narrow), mask=inside)
-    tl.store(own + 2 * width, forget.to(narrow), mask=inside)
-    tl.store(own + 3 * width, leave.to(narrow), mask=inside)
-    new = forget * before + enter * candidate
+    tl.store(own + 2 * width, forget_gate.to(narrow), mask=inside)
+    tl.store(own + 3 * width, output_gate.to(narrow), mask=inside)
+    new = forget_gate * before + input_gate * candidate
     if HAS_CLIP:
         new = _clipped(new, clip)
     tl.store(cell + direction * cell_direction + row * width + column, new, mask=inside)
-    tl.store(hidden + (direction * rows + row) * width + column, (leave * _tanh(new)).to(narrow), mask=inside)
+    tl.store(hidden + (direction * rows + row) * width + column, (output_gate * _tanh(new)).to(narrow), mask=inside)
 
 
 @triton.jit
@@ -113,23 +118,23 @@ def _close(
     value = tl.load(cell + direction * cell_direction + row * width + column, mask=inside, other=0.0)
     kind = value.dtype
     before = tl.load(previous + direction * previous_direction + row * width + column, mask=inside, other=0.0)
-    enter = tl.load(own, mask=inside, other=0.0).to(kind)
+    input_gate = tl.load(own, mask=inside, other=0.0).to(kind)
     candidate = tl.load(own + width, mask=inside, other=0.0).to(kind)
-    forget = tl.load(own + 2 * width, mask=inside, other=0.0).to(kind)
-    leave = tl.load(own + 3 * width, mask=inside, other=0.0).to(kind)
+    forget_gate = tl.load(own + 2 * width, mask=inside, other=0.0).to(kind)
+    output_gate = tl.load(own + 3 * width, mask=inside, other=0.0).to(kind)
     by_hidden = tl.load(of_hidden + (direction * rows + row) * width + column, mask=inside, other=0.0).to(kind)
     later = of_cell + direction * of_cell_direction + row * width + column
     squashed = _tanh(value)
-    total = tl.load(later, mask=inside, other=0.0) + by_hidden * leave * (1.0 - squashed * squashed)
+    total = tl.load(later, mask=inside, other=0.0) + by_hidden * output_gate * (1.0 - squashed * squashed)
     if HAS_CLIP:
         total = tl.where(tl.abs(value) >= clip, 0.0, total)
     into = of_gates + direction * of_gates_direction + row * 4 * width + column
     narrow = of_gates.dtype.element_ty
-    tl.store(into, (total * candidate * enter * (1.0 - enter)).to(narrow), mask=inside)
-    tl.store(into + width, (total * enter * (1.0 - candidate * candidate)).to(narrow), mask=inside)
-    tl.store(into + 2 * width, (total * before * forget * (1.0 - forget)).to(narrow), mask=inside)
-    tl.store(into + 3 * width, (by_hidden * squashed * leave * (1.0 - leave)).to(narrow), mask=inside)
-    tl.store(later, total * forget, mask=inside)
+    tl.store(into, (total * candidate * input_gate * (1.0 - input_gate)).to(narrow), mask=inside)
+    tl.store(into + width, (total * input_gate * (1.0 - candidate * candidate)).to(narrow), mask=inside)
+    tl.store(into + 2 * width, (total * before * forget_gate * (1.0 - forget_gate)).to(narrow), mask=inside)
+    tl.store(into + 3 * width, (by_hidden * squashed * output_gate * (1.0 - output_gate)).to(narrow), mask=inside)
+    tl.store(later, total * forget_gate, mask=inside)
 
 
 def open_gates(gates: Tensor, bias: Tensor, previous: Tensor, cell: Tensor, clip: float | None) -> Tensor:

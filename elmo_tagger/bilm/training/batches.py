@@ -24,10 +24,10 @@ class LmBatch:
     Attributes:
         character_ids: (W, C) int16, of the distinct words.
         rows: (2, N) int64, rows of `character_ids`: the words read by the forward and by the backward direction,
-            step by step, and within a step lane by lane.
+            step by step, and within a step stream by stream.
         targets: (2, N) int64, numbers in the vocabulary: the words to predict.
-        sizes: Lanes of each step, never increasing; their sum is N.
-        carried: Whether the lanes go on where those of the batch before stopped.
+        sizes: Streams of each step, never increasing; their sum is N.
+        carried: Whether the streams go on where those of the batch before stopped.
     """
 
     character_ids: Tensor

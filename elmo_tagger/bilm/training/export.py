@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from elmo_tagger.bilm import trained_state
+from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.bilm.loading.checkpoint import CheckpointError
+from elmo_tagger.bilm.loading.hdf5_weights import WEIGHTS_NAME
+from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.model import Bilm
-from elmo_tagger.bilm.trained_state import TrainedStateError
-from elmo_tagger.bilm.weights import WEIGHTS_NAME
-from elmo_tagger.bilm.weights_source import load_bilm
 from elmo_tagger.text.outputs import Target
 
 _CHECKPOINT = re.compile(r"model_state_e(\d+)_b(\d+)\.th")
@@ -22,13 +22,13 @@ def export(run: str | Path, directory: Target, *, dtype: str = "float32") -> Pat
         run: The directory of a training, of a biLM or of a tagger that fine-tuned one, finished or not; its archive;
             or any other source of a biLM that `load_bilm` knows.
         directory: Where to write.
-        dtype: See `weights.save`.
+        dtype: See `hdf5_weights.save`.
 
     Returns:
         The file with the weights.
 
     Raises:
-        TrainedStateError: There is no biLM.
+        CheckpointError: There is no biLM.
         ValueError: Other sources' errors; another dtype, or values that it cannot hold.
         OSError: A file cannot be read or written.
     """
@@ -38,12 +38,12 @@ def export(run: str | Path, directory: Target, *, dtype: str = "float32") -> Pat
 
 def _load(run: str) -> Bilm:
     path = Path(run)
-    checkpoint = _last_checkpoint(path) if path.is_dir() and trained_state.weights_in(path) is None else None
-    if checkpoint is None:
+    last = _last_checkpoint(path) if path.is_dir() and checkpoint.weights_in(path) is None else None
+    if last is None:
         return load_bilm(run)
-    found = trained_state.read(checkpoint, source=str(checkpoint))
+    found = checkpoint.read(last, source=str(last))
     if len(found) != 1:
-        raise TrainedStateError(f"{checkpoint}: expected a model with one biLM, this one has {len(found)}")
+        raise CheckpointError(f"{last}: expected a model with one biLM, this one has {len(found)}")
     return found[0].bilm()
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elmo_tagger.bilm import trained_state
+from elmo_tagger.bilm.loading import checkpoint
 from elmo_tagger.bilm.lstm import State, initial_state
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
@@ -18,7 +18,7 @@ from elmo_tagger.bilm.training.softmax import LmSoftmax
 
 # Words of a stretch outside of training, where nothing is kept for gradients: bounds the memory of long sentences.
 _WORDS_AT_ONCE = 2**14
-# What an embedder describes besides (see `trained_state`).
+# What an embedder describes besides (see `checkpoint`).
 _NOT_HERE = ("options_file", "weight_file", "static", "layer_norm")
 
 
@@ -53,12 +53,12 @@ class BilmLanguageModel(nn.Module):
         self.bilm = Bilm(options)
         self.softmax = LmSoftmax(words, options.lstm.projection_dim, samples=samples)
         self.carried: list[State] | None = None
-        """State of the lanes after the last batch: for each layer output (2, lanes, P) and cell (2, lanes, H)."""
+        """State of the streams after the last batch: for each layer output (2, streams, P) and cell (2, streams, H)."""
 
     def forward(self, batch: LmBatch) -> tuple[Tensor, Tensor]:
         """The losses of a batch.
 
-        A batch of lanes goes on with the state that the lanes were left in; no gradient flows back beyond it.
+        A batch of streams goes on with the state that the streams were left in; no gradient flows back beyond it.
 
         Returns:
             The sum of all losses, in nats, which has gradients; and the sums of each direction (2,), which have none.
@@ -70,9 +70,9 @@ class BilmLanguageModel(nn.Module):
             return self._losses(batch, self.bilm.embed_words(batch.character_ids))
 
     def get_extra_state(self) -> Tensor:
-        """What lets the biLM be taken from the weights alone; see `trained_state`."""
+        """What lets the biLM be taken from the weights alone; see `checkpoint`."""
         description = {"options": self.bilm.options.to_dict(), "layers": "language model"}
-        return trained_state.encode({**dict.fromkeys(_NOT_HERE), **description})
+        return checkpoint.encode({**dict.fromkeys(_NOT_HERE), **description})
 
     def set_extra_state(self, state: Any) -> None:
         """Refuses weights of a biLM of another shape.
@@ -80,7 +80,7 @@ class BilmLanguageModel(nn.Module):
         Raises:
             RuntimeError: The options differ.
         """
-        description = trained_state.decode(state)
+        description = checkpoint.decode(state)
         if description is not None and description["options"] != self.bilm.options.to_dict():
             raise RuntimeError(
                 f"the weights hold a biLM with the options {description['options']}, "
@@ -100,10 +100,10 @@ class BilmLanguageModel(nn.Module):
         return total, sums
 
     def _states(self, batch: LmBatch, *, like: Tensor) -> list[State]:
-        lanes = batch.sizes[0] if batch.sizes else 0
-        if batch.carried and self.carried is not None and self.carried[0][0].shape[1] == lanes:
+        streams = batch.sizes[0] if batch.sizes else 0
+        if batch.carried and self.carried is not None and self.carried[0][0].shape[1] == streams:
             return [(output.to(like.device), cell.to(like.device)) for output, cell in self.carried]
-        return [initial_state(self.bilm.options.lstm, lanes, like=like) for _ in self.bilm.lstm.layers]
+        return [initial_state(self.bilm.options.lstm, streams, like=like) for _ in self.bilm.lstm.layers]
 
     def _contextualise(self, values: Tensor, sizes: list[int], states: list[State]) -> tuple[Tensor, list[State]]:
         """Top layer of some steps: (2, N, P) -> (2, N, P), and the states afterwards."""

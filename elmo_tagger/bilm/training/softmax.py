@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.device import to_device
 from elmo_tagger.bilm.training.linear_loss import linear_loss
 from elmo_tagger.bilm.training.log_uniform import LogUniformSampler
-from elmo_tagger.bilm.transfer import to_device
 
 _MULTIPLE = 64  # matrix products of other widths are slower on a GPU
 

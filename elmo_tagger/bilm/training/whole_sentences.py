@@ -78,8 +78,8 @@ class SentenceBatches:
         order = np.argsort(-lengths, kind="stable")  # the LSTM wants the longest first
         starts, lengths = starts[order], lengths[order]
         steps = np.arange(lengths[0] + 1 if len(lengths) else 0)
-        step, lane = (steps[:, None] <= lengths).nonzero()
-        own = Spans(starts[lane], lengths[lane])
+        step, stream = (steps[:, None] <= lengths).nonzero()
+        own = Spans(starts[stream], lengths[stream])
         sizes = np.bincount(step, minlength=len(steps)).tolist()
         return self._encoder.batch((own, own), (step, step), sizes=sizes, carried=False)
 

@@ -1,4 +1,4 @@
-"""Lanes and whole sentences beside their plain-Python twins."""
+"""Streams and whole sentences beside their plain-Python twins."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from elmo_tagger.bilm.characters import encode_words
 from elmo_tagger.bilm.training import (
     Corpus,
     Encoder,
-    LaneBatches,
-    LaneOptions,
     LmBatch,
     SentenceBatches,
     SentenceOptions,
     Spans,
+    StreamBatches,
+    StreamOptions,
 )
 from tests.bilm.training.texts import SENTENCES, corpus_of, vocabulary_of
-from tests.reference.language_model import lanes_of, steps_of
+from tests.reference.language_model import steps_of, streams_of
 
 DIRECTIONS = ("forward", "backward")
 
@@ -47,27 +47,27 @@ def read(batch: LmBatch, vocabulary) -> list[list[tuple[str, str]]]:
 ALL = ["<S>", "</S>", *dict.fromkeys(" ".join(SENTENCES).split())]
 
 
-@pytest.mark.parametrize(("lanes", "steps"), [(1, 1), (3, 4), (2, 100), (5, 3)])
-def test_lanes_are_the_text_cut_into_equal_parts(encoder: Encoder, tmp_path: Path, lanes: int, steps: int) -> None:
+@pytest.mark.parametrize(("streams", "steps"), [(1, 1), (3, 4), (2, 100), (5, 3)])
+def test_streams_are_the_text_cut_into_equal_parts(encoder: Encoder, tmp_path: Path, streams: int, steps: int) -> None:
     vocabulary = vocabulary_of(tmp_path)
-    options = LaneOptions(lanes=lanes, steps=steps, shuffle=False)
-    batches = LaneBatches(encoder, spans(tmp_path), options)
-    received: dict[str, list[list]] = {direction: [[] for _ in range(lanes)] for direction in DIRECTIONS}
+    options = StreamOptions(streams=streams, steps=steps, shuffle=False)
+    batches = StreamBatches(encoder, spans(tmp_path), options)
+    received: dict[str, list[list]] = {direction: [[] for _ in range(streams)] for direction in DIRECTIONS}
     for number in range(batches.count(0)):
         batch = batches.batch(0, number)
         assert batch.carried
-        assert set(batch.sizes) == {lanes}
+        assert set(batch.sizes) == {streams}
         assert len(batch.sizes) <= steps
         for direction, pairs in zip(DIRECTIONS, read(batch, vocabulary), strict=True):
-            for lane in range(lanes):
-                received[direction][lane] += pairs[lane::lanes]
+            for stream in range(streams):
+                received[direction][stream] += pairs[stream::streams]
     sentences = [sentence.split() for sentence in SENTENCES]
     for direction in DIRECTIONS:
-        assert received[direction] == lanes_of(sentences, direction, lanes)
-    assert batches.words == lanes * len(received["forward"][0])
+        assert received[direction] == streams_of(sentences, direction, streams)
+    assert batches.words == streams * len(received["forward"][0])
 
 
-def all_pairs(batches: LaneBatches, epoch: int, vocabulary) -> list[list]:
+def all_pairs(batches: StreamBatches, epoch: int, vocabulary) -> list[list]:
     found: list[list] = [[], []]
     for number in range(batches.count(epoch)):
         for own, pairs in zip(found, read(batches.batch(epoch, number), vocabulary), strict=True):
@@ -77,7 +77,7 @@ def all_pairs(batches: LaneBatches, epoch: int, vocabulary) -> list[list]:
 
 def test_shuffled_epochs_hold_the_same_steps_in_other_orders(encoder: Encoder, tmp_path: Path) -> None:
     vocabulary = vocabulary_of(tmp_path)
-    batches = LaneBatches(encoder, spans(tmp_path), LaneOptions(lanes=1, steps=7, seed=3))
+    batches = StreamBatches(encoder, spans(tmp_path), StreamOptions(streams=1, steps=7, seed=3))
     first, second = (all_pairs(batches, epoch, vocabulary) for epoch in (0, 1))
     for number, direction in enumerate(DIRECTIONS):
         every = sorted(step for sentence in SENTENCES for step in steps_of(sentence.split(), direction))
@@ -87,15 +87,15 @@ def test_shuffled_epochs_hold_the_same_steps_in_other_orders(encoder: Encoder, t
     assert [w for w, _ in first[0] if w not in ("<S>", "</S>")][:9] != [
         w for w, _ in first[1] if w not in ("<S>", "</S>")
     ][:9]
-    again = LaneBatches(encoder, spans(tmp_path), LaneOptions(lanes=1, steps=7, seed=3))
+    again = StreamBatches(encoder, spans(tmp_path), StreamOptions(streams=1, steps=7, seed=3))
     assert read(again.batch(1, 2), vocabulary) == read(batches.batch(1, 2), vocabulary)
 
 
-def test_processes_share_the_lanes(encoder: Encoder, tmp_path: Path) -> None:
+def test_processes_share_the_streams(encoder: Encoder, tmp_path: Path) -> None:
     vocabulary = vocabulary_of(tmp_path)
-    together = LaneBatches(encoder, spans(tmp_path), LaneOptions(lanes=4, steps=3))
+    together = StreamBatches(encoder, spans(tmp_path), StreamOptions(streams=4, steps=3))
     apart = [
-        LaneBatches(encoder, spans(tmp_path), LaneOptions(lanes=2, steps=3, process=process, processes=2))
+        StreamBatches(encoder, spans(tmp_path), StreamOptions(streams=2, steps=3, process=process, processes=2))
         for process in (0, 1)
     ]
     for number in range(together.count(0)):
@@ -110,13 +110,13 @@ def sentence_pairs(batch: LmBatch, vocabulary) -> list[list]:
     """For each direction the sentences of a batch as lists of pairs."""
     found = []
     for pairs in read(batch, vocabulary):
-        lanes: list[list] = [[] for _ in range(batch.sizes[0] if batch.sizes else 0)]
+        streams: list[list] = [[] for _ in range(batch.sizes[0] if batch.sizes else 0)]
         place = 0
         for size in batch.sizes:
-            for lane in range(size):
-                lanes[lane].append(pairs[place + lane])
+            for stream in range(size):
+                streams[stream].append(pairs[place + stream])
             place += size
-        found.append(lanes)
+        found.append(streams)
     return found
 
 
@@ -137,8 +137,8 @@ def test_whole_sentences_come_once_each_to_both_directions(
             assert not batch.carried
             assert batch.words <= 13 or len(batch.sizes) == batch.words
             assert batch.sizes == sorted(batch.sizes, reverse=True)
-            for own, lanes in zip(received, sentence_pairs(batch, vocabulary), strict=True):
-                own += lanes
+            for own, streams in zip(received, sentence_pairs(batch, vocabulary), strict=True):
+                own += streams
     assert len(counts) == 1
     for own, direction in zip(received, DIRECTIONS, strict=True):
         expected = [steps_of(sentence.split(), direction) for sentence in SENTENCES]
@@ -160,9 +160,9 @@ def test_long_sentences_are_cut_to_train(encoder: Encoder, tmp_path: Path) -> No
 def test_words_that_are_not_in_the_vocabulary_are_read_but_predicted_as_unknown(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, ["zebra cat cat"])
     vocabulary = vocabulary_of(tmp_path, size=4)
-    batch = LaneBatches(Encoder(corpus, vocabulary, max_characters=50), corpus.sentences(), LaneOptions(lanes=1)).batch(
-        0, 0
-    )
+    batch = StreamBatches(
+        Encoder(corpus, vocabulary, max_characters=50), corpus.sentences(), StreamOptions(streams=1)
+    ).batch(0, 0)
     assert vocabulary.words[3] == "cat"
     assert batch.targets.tolist() == [[2, 3, 3, 1], [3, 3, 2, 0]]
     assert len(batch.character_ids) == 4
@@ -172,12 +172,12 @@ def test_what_cannot_be(encoder: Encoder, tmp_path: Path) -> None:
     every = spans(tmp_path)
     steps = sum(len(sentence.split()) + 1 for sentence in SENTENCES)
     with pytest.raises(
-        ValueError, match=f"^expected text for 100 lanes, received {steps} words and ends of sentences: use"
+        ValueError, match=f"^expected text for 100 streams, received {steps} words and ends of sentences: use"
     ):
-        LaneBatches(encoder, every, LaneOptions(lanes=50, processes=2))
+        StreamBatches(encoder, every, StreamOptions(streams=50, processes=2))
     with pytest.raises(ValueError, match=r"^expected sentences, received none: is everything held out, or nothing\?$"):
         SentenceBatches(encoder, Spans(every.starts[:0], every.lengths[:0]), SentenceOptions())
     with pytest.raises(ValueError, match=r"^steps: expected a positive number, received 0$"):
-        LaneOptions(steps=0)
+        StreamOptions(steps=0)
     with pytest.raises(ValueError, match=r"^longest: expected a positive number, received -1$"):
         SentenceOptions(longest=-1)

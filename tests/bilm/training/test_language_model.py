@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from elmo_tagger.bilm import Bilm, Options, encode_sentences
-from elmo_tagger.bilm.trained_state import TrainedStateError
+from elmo_tagger.bilm.loading.checkpoint import CheckpointError
 from elmo_tagger.bilm.training import (
     BilmLanguageModel,
     Corpus,
     Encoder,
-    LaneBatches,
-    LaneOptions,
     LmBatch,
     LmVocabulary,
     Perplexity,
     SentenceBatches,
     SentenceOptions,
+    StreamBatches,
+    StreamOptions,
     export,
     language_model,
 )
@@ -76,29 +76,29 @@ def test_held_out_perplexity_beside_brute_force(skips: bool, tmp_path: Path, mon
         assert found.scores() == pytest.approx(expected, rel=TOLERANCE)
 
 
-def test_lanes_go_on_where_they_stopped(tmp_path: Path) -> None:
+def test_streams_go_on_where_they_stopped(tmp_path: Path) -> None:
     """Windows of 4 steps with carried state give the losses of one window over the whole text."""
     corpus, vocabulary = corpus_of(tmp_path), vocabulary_of(tmp_path)
     sums = []
     for steps in (4, 1000):
         model = model_of(len(vocabulary))
-        batches = batches_of(LaneBatches, corpus, vocabulary, LaneOptions(lanes=3, steps=steps, shuffle=False))
+        batches = batches_of(StreamBatches, corpus, vocabulary, StreamOptions(streams=3, steps=steps, shuffle=False))
         sums.append(sum(model(batch)[1] for batch in batches))
     assert len(batches) == 1
     torch.testing.assert_close(sums[0], sums[1], atol=1e-3, rtol=0)  # a sum of some hundred losses
     model.carried = None
     apart = model_of(len(vocabulary))
     without = []
-    for batch in batches_of(LaneBatches, corpus, vocabulary, LaneOptions(lanes=3, steps=4, shuffle=False)):
+    for batch in batches_of(StreamBatches, corpus, vocabulary, StreamOptions(streams=3, steps=4, shuffle=False)):
         apart.carried = None
         without.append(apart(batch)[1])
     assert (sum(without) - sums[0]).abs().min() > 0.1
 
 
-def test_whole_sentences_leave_the_lanes_alone(tmp_path: Path) -> None:
+def test_whole_sentences_leave_the_streams_alone(tmp_path: Path) -> None:
     corpus, vocabulary = corpus_of(tmp_path), vocabulary_of(tmp_path)
     model = model_of(len(vocabulary))
-    model(batches_of(LaneBatches, corpus, vocabulary, LaneOptions(lanes=2, steps=5))[0])
+    model(batches_of(StreamBatches, corpus, vocabulary, StreamOptions(streams=2, steps=5))[0])
     before = model.carried
     perplexity_of(model, batches_of(SentenceBatches, corpus, vocabulary, SentenceOptions()))
     assert model.carried is before
@@ -143,7 +143,7 @@ def test_dropout_changes_training_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("samples", [None, 8])
 def test_bfloat16_is_near_float32(samples: int | None, tmp_path: Path) -> None:
     corpus, vocabulary = corpus_of(tmp_path), vocabulary_of(tmp_path)
-    batches = batches_of(LaneBatches, corpus, vocabulary, LaneOptions(lanes=3, steps=8))
+    batches = batches_of(StreamBatches, corpus, vocabulary, StreamOptions(streams=3, steps=8))
     losses, slopes, exact = [], [], []
     for precision in ("float32", "bfloat16"):
         model = model_of(len(vocabulary), precision=precision, samples=samples)
@@ -165,8 +165,8 @@ def test_bfloat16_is_near_float32(samples: int | None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "samples", "optimizer"),
     [
-        ("lanes", None, lambda p: torch.optim.AdamW(p, lr=0.01)),
-        ("lanes", 30, lambda p: torch.optim.Adagrad(p, lr=0.2, initial_accumulator_value=0.1)),
+        ("streams", None, lambda p: torch.optim.AdamW(p, lr=0.01)),
+        ("streams", 30, lambda p: torch.optim.Adagrad(p, lr=0.2, initial_accumulator_value=0.1)),
         ("sentences", None, lambda p: torch.optim.AdamW(p, lr=0.01)),
     ],
 )
@@ -179,8 +179,8 @@ def test_it_learns(mode: str, samples: int | None, optimizer, tmp_path: Path) ->
     model = BilmLanguageModel(Options.from_dict(raw), len(vocabulary), samples=samples, dropout=0.0)
     encoder = Encoder(corpus, vocabulary, max_characters=CHARACTERS)
     train = corpus.sentences("train", 0.05)
-    if mode == "lanes":
-        batches = LaneBatches(encoder, train, LaneOptions(lanes=16, steps=10))
+    if mode == "streams":
+        batches = StreamBatches(encoder, train, StreamOptions(streams=16, steps=10))
     else:
         batches = SentenceBatches(encoder, train, SentenceOptions(words=160, shuffle=True))
     update = optimizer(model.parameters())
@@ -226,7 +226,7 @@ def test_a_training_that_is_not_over_is_exported_from_its_last_checkpoint(tmp_pa
     assert size < (tmp_path / "out" / "weights.hdf5").stat().st_size
     torch.save({"weight": torch.ones(1)}, tmp_path / "model_state_e2_b0.th")
     with pytest.raises(
-        TrainedStateError, match=r"model_state_e2_b0\.th: expected a model with one biLM, this one has 0$"
+        CheckpointError, match=r"model_state_e2_b0\.th: expected a model with one biLM, this one has 0$"
     ):
         export(tmp_path, tmp_path / "out")
 

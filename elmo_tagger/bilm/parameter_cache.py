@@ -11,7 +11,7 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-class Derived(Generic[T]):
+class ParameterCache(Generic[T]):
     """Keeps one value and makes it anew once a parameter was changed, moved or replaced.
 
     A copy, by `copy.deepcopy` or through a file, starts empty: what was derived is no part of a model.

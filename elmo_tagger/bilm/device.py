@@ -1,9 +1,19 @@
-"""Tensors from the host to where a model computes, without waiting for it."""
+"""The device that a model computes on: its name for people, and tensors on their way to it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def device_name(device: torch.device) -> str:
+    """The device as people know it, such as `cpu (2 threads)` or `cuda:0 (NVIDIA H200)`."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type != "cpu":
+        return str(device)
+    threads = torch.get_num_threads()
+    return f"{device} ({threads} {'thread' if threads == 1 else 'threads'})"
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -1,8 +1,9 @@
 """The LSTM layers of weights that stay as they are, on a CPU: what `ProjectedLstm` computes, several times faster.
 
-Nothing is kept for gradients, so steps work in place; each weight lies as its products are fastest (`Matrix`); what a
-word adds to the gates of the first layer is computed once for each distinct word. The two directions run side by side;
-each goes through the layers on its own, so that one weight after the other stays in its core's cache.
+Nothing is kept for gradients, so steps work in place; each weight lies as its products are fastest (see
+`PrepackedLinear`); what a word adds to the gates of the first layer is computed once for each distinct word. The two
+directions run at the same time; each goes through the layers on its own, so that one weight after the other stays in
+its core's cache.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
+from elmo_tagger.bilm.cpu.threads import run_in_parallel
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
-from elmo_tagger.bilm.matrix import Matrix
 from elmo_tagger.bilm.packing import Packing
-from elmo_tagger.bilm.side_by_side import side_by_side
 
 DirectionState = tuple[Tensor, Tensor]
 """Output (R, P) and cell (R, H) of R sentences after a step, of one direction."""
@@ -51,9 +52,9 @@ class FrozenLstm:
         scale = torch.ones_like(layer.B[direction])
         scale[self.options.dim : 2 * self.options.dim] = 2.0
         weight = layer.W_0[direction]
-        self.gates = Matrix(weight[:width], layer.gate_bias()[direction, 0], dtype=dtype, scale=scale)
-        self._from_output = Matrix(weight[width:], dtype=dtype, scale=scale)
-        self._project = Matrix(layer.W_P_0[direction], dtype=dtype)
+        self.gates = PrepackedLinear(weight[:width], layer.gate_bias()[direction, 0], dtype=dtype, scale=scale)
+        self._from_output = PrepackedLinear(weight[width:], dtype=dtype, scale=scale)
+        self._project = PrepackedLinear(layer.W_P_0[direction], dtype=dtype)
 
     def run(self, ahead: Iterable[Tensor], sizes: list[int], state: DirectionState, outputs: Tensor) -> DirectionState:
         """Run some steps.
@@ -79,14 +80,14 @@ class FrozenLstm:
 
     def _step(self, gates: Tensor, cell: Tensor, output: Tensor) -> Tensor:
         # gates: (R, 4H), cell: (R, H) times _CELL, both overwritten; output: (R, P), filled and returned
-        enter, candidate, forget, leave = gates.sigmoid_().chunk(4, dim=1)
-        # a cell is cell * forget + enter * tanh
-        cell.mul_(forget).addcmul_(enter, candidate, value=2 * _CELL).add_(enter, alpha=-_CELL)
+        input_gate, candidate, forget_gate, output_gate = gates.sigmoid_().chunk(4, dim=1)
+        # a cell is cell * forget_gate + input_gate * tanh
+        cell.mul_(forget_gate).addcmul_(input_gate, candidate, value=2 * _CELL).add_(input_gate, alpha=-_CELL)
         if self.options.cell_clip is not None:
             bound = abs(_CELL) * self.options.cell_clip
             cell.clamp_(-bound, bound)
-        # leave * tanh(cell), since tanh(x) = 1 - 2 sigmoid(-2 x)
-        projected = self._project(torch.addcmul(leave, leave, cell.sigmoid(), value=-2.0))
+        # output_gate * tanh(cell), since tanh(x) = 1 - 2 sigmoid(-2 x)
+        projected = self._project(torch.addcmul(output_gate, output_gate, cell.sigmoid(), value=-2.0))
         if self.options.proj_clip is None:
             return output.copy_(projected)
         bound = self.options.proj_clip
@@ -129,7 +130,7 @@ class FrozenStack:
             for direction in (0, 1)
         )
         multiplications = packing.sizes[0] * self.options.projection_dim * 4 * self.options.dim
-        side_by_side(one, other, short=multiplications < _WORTH_A_THREAD)
+        run_in_parallel(one, other, short=multiplications < _WORTH_A_THREAD)
 
     def _run_direction(
         self,
@@ -173,7 +174,7 @@ class FrozenStack:
         for sizes, columns in packing.stretches(min(size, max_words or size)):
             stretch = slice(place, place + columns.shape[1])
             if rows is None:
-                ahead: Iterable[Tensor] = torch.split(layer.gates.narrow(below[stretch]), sizes)
+                ahead: Iterable[Tensor] = torch.split(layer.gates.multiply(below[stretch]), sizes)
             else:
                 ahead = _of_distinct(layer, below, rows[stretch], sizes)
             state = layer.run(ahead, sizes, state, values[stretch])
@@ -184,7 +185,7 @@ class FrozenStack:
 def _of_distinct(layer: FrozenLstm, vectors: Tensor, rows: Tensor, sizes: list[int]) -> Iterator[Tensor]:
     """What words (rows of `vectors`) add to the gates, step by step; computed once for each distinct one."""
     distinct, places = torch.unique(rows, return_inverse=True)
-    table = layer.gates.narrow(vectors[distinct])
+    table = layer.gates.multiply(vectors[distinct])
     if len(rows) * table.shape[1] <= _VALUES_AHEAD:
         yield from torch.split(table[places], sizes)
     else:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class WordStore:
+class WordVectorCache:
     """A bounded store of word vectors: the words that were longest not asked for make room for others.
 
     Args:

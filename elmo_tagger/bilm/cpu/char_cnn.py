@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.matrix import Matrix
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
 
 if TYPE_CHECKING:
     from elmo_tagger.bilm.char_cnn import CharacterCnn
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class FrozenCnn:
     """Characters of words -> vectors, in place where it can be.
 
-    Where weights are packed (`Matrix`), a word's vector is the same to the last bit whatever words are beside it: it is
-    stored and used in other batches, and a sentence must not depend on which one had its words first.
+    Where weights are packed (`PrepackedLinear`), a word's vector is the same to the last bit whatever words are beside
+    it: it is stored and used in other batches, and a sentence must not depend on which one had its words first.
 
     Args:
         cnn: The character CNN.
@@ -31,11 +31,11 @@ class FrozenCnn:
         self._widths = [width for width, _ in cnn.options.filters]
         weights = dict(cnn.named_parameters())
 
-        def product(weight: str, bias: str) -> Matrix:
-            return Matrix(weights[weight], weights[bias], dtype=dtype)
+        def product(weight: str, bias: str) -> PrepackedLinear:
+            return PrepackedLinear(weights[weight], weights[bias], dtype=dtype)
 
         convolutions = [f"convolutions.{i}" for i in range(len(self._widths))]
-        self._filters = [Matrix(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype) for name in convolutions]
+        self._filters = [PrepackedLinear(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype) for name in convolutions]
         self._filter_bias = torch.cat([weights[f"{name}.b_cnn"].detach() for name in convolutions])
         self._highways = [
             (product(f"{name}.W_carry", f"{name}.b_carry"), product(f"{name}.W_transform", f"{name}.b_transform"))
@@ -59,8 +59,8 @@ class FrozenCnn:
         return self._projection(vectors)
 
 
-def _largest(characters: Tensor, width: int, filters: Matrix) -> Tensor:
+def _largest(characters: Tensor, width: int, filters: PrepackedLinear) -> Tensor:
     """The largest value (W, count) of each filter of one width over the word."""
     windows = characters.shape[1] - width + 1
-    side_by_side = characters.unfold(1, width, 1).transpose(2, 3).reshape(len(characters) * windows, -1)
-    return filters(side_by_side).view(len(characters), windows, -1).amax(dim=1)
+    unfolded = characters.unfold(1, width, 1).transpose(2, 3).reshape(len(characters) * windows, -1)
+    return filters(unfolded).view(len(characters), windows, -1).amax(dim=1)

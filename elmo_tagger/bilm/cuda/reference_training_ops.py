@@ -22,12 +22,17 @@ def open_gates(gates: Tensor, bias: Tensor, previous: Tensor, cell: Tensor, clip
     Returns:
         Hidden values (2, R, H) of the gates' type.
     """
-    enter, candidate, forget, leave = (gates + bias.unsqueeze(1)).chunk(4, dim=-1)
-    enter, candidate, forget, leave = enter.sigmoid(), candidate.tanh(), forget.sigmoid(), leave.sigmoid()
-    gates.copy_(torch.cat([enter, candidate, forget, leave], dim=-1))
-    new = forget * previous + enter * candidate
+    input_gate, candidate, forget_gate, output_gate = (gates + bias.unsqueeze(1)).chunk(4, dim=-1)
+    input_gate, candidate, forget_gate, output_gate = (
+        input_gate.sigmoid(),
+        candidate.tanh(),
+        forget_gate.sigmoid(),
+        output_gate.sigmoid(),
+    )
+    gates.copy_(torch.cat([input_gate, candidate, forget_gate, output_gate], dim=-1))
+    new = forget_gate * previous + input_gate * candidate
     cell.copy_(new if clip is None else new.clamp(-clip, clip))
-    return (leave * cell.tanh()).to(gates.dtype)
+    return (output_gate * cell.tanh()).to(gates.dtype)
 
 
 def add_to_outputs(gradients: Tensor, later: Tensor, outputs: Tensor, clip: float | None) -> None:
@@ -63,16 +68,16 @@ def close_gates(
         of_gates: (2, R, 4H), to be filled.
         clip: Of cells.
     """
-    enter, candidate, forget, leave = gates.to(cell.dtype).chunk(4, dim=-1)
+    input_gate, candidate, forget_gate, output_gate = gates.to(cell.dtype).chunk(4, dim=-1)
     squashed = cell.tanh()
-    own = of_cell + of_hidden * leave * (1 - squashed * squashed)
+    own = of_cell + of_hidden * output_gate * (1 - squashed * squashed)
     if clip is not None:
         own = own.masked_fill(cell.abs() >= clip, 0.0)
     slopes = (
-        own * candidate * enter * (1 - enter),
-        own * enter * (1 - candidate * candidate),
-        own * previous * forget * (1 - forget),
-        of_hidden * squashed * leave * (1 - leave),
+        own * candidate * input_gate * (1 - input_gate),
+        own * input_gate * (1 - candidate * candidate),
+        own * previous * forget_gate * (1 - forget_gate),
+        of_hidden * squashed * output_gate * (1 - output_gate),
     )
     of_gates.copy_(torch.cat(slopes, dim=-1))
-    of_cell.copy_(own * forget)
+    of_cell.copy_(own * forget_gate)

@@ -10,7 +10,7 @@ WORDS = 2**16
 """Words that are remembered before it begins anew: some 10 MB at 50 characters a word."""
 
 
-class WordRows:
+class CharacterIdCache:
     """Encodes words and remembers how.
 
     Args:

@@ -194,7 +194,7 @@ def _read(dataset: h5py.Dataset, target: Tensor, path: Path) -> None:
     """Fill a parameter: straight from the file where types agree, for a large one is a tenth of a second to copy."""
     if dataset.dtype == np.float32 and target.dtype == torch.float32 and target.device.type == "cpu":
         dataset.read_direct(target.numpy())
-        target[:0].zero_()  # PyTorch counts changes of a tensor, by which `Derived` knows, and NumPy's escape it
+        target[:0].zero_()  # PyTorch counts changes of a tensor, by which `ParameterCache` knows, and NumPy's escape it
     else:
         target.copy_(torch.from_numpy(dataset[()].astype(dataset.dtype.newbyteorder("="), copy=False)))
     finite = torch.isfinite(target)

@@ -7,10 +7,10 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.bilm import trained_state, weights
-from elmo_tagger.bilm.archive import read_archive
+from elmo_tagger.bilm.loading import checkpoint, hdf5_weights
+from elmo_tagger.bilm.loading.archive import read_archive
+from elmo_tagger.bilm.loading.bundled import BUNDLED, files_of
 from elmo_tagger.bilm.model import Bilm
-from elmo_tagger.bilm.named import NAMED, files_of
 from elmo_tagger.errors import ElmoTaggerError
 
 
@@ -29,8 +29,8 @@ def load_bilm(
 
     Args:
         source: A directory with `options.json` and `weights.hdf5`; an archive (`model.tar.gz`) or the directory of a
-            training run; a name of `named.NAMED`; a `.hdf5` file with its options beside it or in `options_file`; or
-            the URL of an archive or of a `.hdf5` file. A `Path` is never a name.
+            training run; a name of `bundled.BUNDLED`; a `.hdf5` file with its options beside it or in `options_file`;
+            or the URL of an archive or of a `.hdf5` file. A `Path` is never a name.
         options_file: Path or URL of `options.json`, for a `.hdf5` file.
         precision: See `Bilm`.
         rounded_weights: See `Bilm`.
@@ -39,7 +39,7 @@ def load_bilm(
         WeightsSourceError: The source names no biLM.
         OptionsError: The options are not those of a biLM.
         WeightsError: The weights are damaged or do not fit the options.
-        TrainedStateError: The archive is damaged or has no biLM.
+        CheckpointError: The archive is damaged or has no biLM.
         OSError: A file cannot be read.
     """
     kept: dict[str, Any] = {"precision": precision, "rounded_weights": rounded_weights}
@@ -53,7 +53,7 @@ def load_bilm(
         return Bilm.load(*named, **kept)
     path = local(source)
     if not path.exists():
-        near = [] if is_path else difflib.get_close_matches(source, NAMED, n=1)
+        near = [] if is_path else difflib.get_close_matches(source, BUNDLED, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}{hint}")
     if options_file is None and _is_archive(path):
@@ -86,13 +86,13 @@ def local(source: str) -> Path:
 
 def _is_archive(path: Path) -> bool:
     if path.is_dir():
-        return not (path / weights.WEIGHTS_NAME).exists() and trained_state.weights_in(path) is not None
+        return not (path / hdf5_weights.WEIGHTS_NAME).exists() and checkpoint.weights_in(path) is not None
     return tarfile.is_tarfile(path)
 
 
 def _pair(source: str, path: Path, options_file: str | None) -> tuple[Path, Path]:
     if path.is_dir():
-        pair = path / weights.OPTIONS_NAME, path / weights.WEIGHTS_NAME
+        pair = path / hdf5_weights.OPTIONS_NAME, path / hdf5_weights.WEIGHTS_NAME
         missing = [file.name for file in pair if not file.is_file()]
         if options_file is not None:
             raise WeightsSourceError(f"{source}: expected a .hdf5 file beside an options file, received a directory")
@@ -101,7 +101,7 @@ def _pair(source: str, path: Path, options_file: str | None) -> tuple[Path, Path
         return pair
     if options_file is not None:
         return local(options_file), path
-    beside = [path.with_name(weights.OPTIONS_NAME), path.with_name(_options_name(path))]
+    beside = [path.with_name(hdf5_weights.OPTIONS_NAME), path.with_name(_options_name(path))]
     found = next((file for file in beside if file != path and file.is_file()), None)
     if found is None:
         raise WeightsSourceError(f"{source}: expected its options too: an options.json beside it, or --options FILE")
@@ -114,5 +114,6 @@ def _options_name(path: Path) -> str:
 
 
 def _expected() -> str:
-    names = "".join(f", the name {name}" for name in NAMED)
-    return f"a directory with {weights.OPTIONS_NAME} and {weights.WEIGHTS_NAME}, an archive, a .hdf5 file, a URL{names}"
+    names = "".join(f", the name {name}" for name in BUNDLED)
+    files = f"{hdf5_weights.OPTIONS_NAME} and {hdf5_weights.WEIGHTS_NAME}"
+    return f"a directory with {files}, an archive, a .hdf5 file, a URL{names}"

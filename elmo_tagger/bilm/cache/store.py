@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.bilm.cache_files import (
+from elmo_tagger.bilm.cache.files import (
     CacheReader,
     CacheWriter,
     Record,

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.cuda import gates, slopes
+from elmo_tagger.bilm.cuda import reference_ops, reference_training_ops
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,10 @@ class TrainingSteps:
     close_gates: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, float | None], None]
 
 
-READABLE = Steps(gates.update_cells, gates.update_outputs)
-READABLE_TRAINING = TrainingSteps(slopes.open_gates, slopes.add_to_outputs, slopes.close_gates)
+READABLE = Steps(reference_ops.update_cells, reference_ops.update_outputs)
+READABLE_TRAINING = TrainingSteps(
+    reference_training_ops.open_gates, reference_training_ops.add_to_outputs, reference_training_ops.close_gates
+)
 
 # Of cells, for the kernels: they clip in float32, and Triton's exponential takes nothing narrower.
 _EXACT = torch.float32

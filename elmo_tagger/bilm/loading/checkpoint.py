@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
-from elmo_tagger.bilm.uninitialized import Uninitialized
 from elmo_tagger.errors import ElmoTaggerError
 
 KIND = "elmo_hdf5"
@@ -29,12 +29,12 @@ SUFFIX = "_extra_state"
 _BILM, _MIX = "bilm.", "scalar_mix_0."
 
 
-class TrainedStateError(ElmoTaggerError):
+class CheckpointError(ElmoTaggerError):
     """Trained weights from which no biLM, or no mix, can be taken."""
 
 
 @dataclass(frozen=True)
-class TrainedState:
+class Checkpoint:
     """What trained weights say of one embedder.
 
     Attributes:
@@ -60,18 +60,16 @@ class TrainedState:
         """The learnt mix of the layers.
 
         Raises:
-            TrainedStateError: The model does not mix layers, or mixes them in a way that depends on the batch.
+            CheckpointError: The model does not mix layers, or mixes them in a way that depends on the batch.
         """
         parameters = self._part(_MIX)
         if not parameters:
             mode = self.description.get("layers", "another mode")
-            raise TrainedStateError(
-                f"{self.source}: expected a learnt mix of layers, but the model uses layers {mode!r}"
-            )
+            raise CheckpointError(f"{self.source}: expected a learnt mix of layers, but the model uses layers {mode!r}")
         # archives from before the description had it were trained without
         layer_norm = self.description.get("layer_norm") or "none"
         if layer_norm == "batch":
-            raise TrainedStateError(
+            raise CheckpointError(
                 f"{self.source}: the mix normalises over the whole batch (layer_norm batch), so a sentence has no "
                 "vectors of its own: expected a mix trained with layer_norm none or token"
             )
@@ -98,7 +96,7 @@ def decode(state: Any) -> dict[str, Any] | None:
         return None
 
 
-def read(path: Path, *, source: str) -> list[TrainedState]:
+def read(path: Path, *, source: str) -> list[Checkpoint]:
     """All embedders that a weight file of PyTorch describes.
 
     Args:
@@ -106,7 +104,7 @@ def read(path: Path, *, source: str) -> list[TrainedState]:
         source: Where it comes from, for messages.
 
     Raises:
-        TrainedStateError: It is damaged, or holds anything but tensors.
+        CheckpointError: It is damaged, or holds anything but tensors.
         OSError: It cannot be read.
     """
     try:
@@ -115,14 +113,14 @@ def read(path: Path, *, source: str) -> list[TrainedState]:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
         reason = str(error).splitlines()[0]
-        raise TrainedStateError(f"{source}: expected weights as PyTorch stores tensors: {reason}") from error
+        raise CheckpointError(f"{source}: expected weights as PyTorch stores tensors: {reason}") from error
     found = []
     for key, value in state.items():
         description = decode(value) if key.endswith(SUFFIX) else None
         if description is not None:
             prefix = key[: -len(SUFFIX)]
             tensors = {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
-            found.append(TrainedState(description, tensors, source))
+            found.append(Checkpoint(description, tensors, source))
     return found
 
 
@@ -132,7 +130,7 @@ def weights_in(directory: str | Path) -> Path | None:
     return next((each for each in paths if each.is_file()), None)
 
 
-def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> list[TrainedState]:
+def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> list[Checkpoint]:
     """The trained states that the embedder with these arguments may have in a directory; none if nothing was trained.
 
     If the directory's weights hold one embedder it is that one, whatever the files are called now; of several, those
@@ -144,14 +142,14 @@ def find(serialization_dir: str | None, options_file: str | None, weight_file: s
         weight_file: As in the config.
 
     Raises:
-        TrainedStateError: The weights of an archive are damaged. (Those of an interrupted training are passed over.)
+        CheckpointError: The weights of an archive are damaged. (Those of an interrupted training are passed over.)
     """
     path = weights_in(serialization_dir) if serialization_dir is not None else None
     if path is None:
         return []
     try:
         found = read(path, source=str(path))
-    except TrainedStateError:
+    except CheckpointError:
         if path.name == WEIGHTS_NAMES[0]:
             raise
         return []

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elmo_tagger.bilm.matrix import Matrix
-from elmo_tagger.bilm.transfer import to_device
+from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
+from elmo_tagger.bilm.device import to_device
 
 # Laying out a weight takes as long as about ten steps gain by it (512 x 16384, two to thirty rows).
 _STEPS_WORTH_A_LAYOUT = 12
@@ -83,10 +83,10 @@ class LstmSteps(torch.autograd.Function):
             of_hidden = to_hidden(own)
             of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, words])
             _unclipped_(of_cell, cells[:, words], ctx.clips[0])
-            enter, candidate, forget, leave = of_gates[:, words].chunk(4, dim=-1)
-            for slope in (enter, candidate, forget):
+            input_gate, candidate, forget_gate, output_gate = of_gates[:, words].chunk(4, dim=-1)
+            for slope in (input_gate, candidate, forget_gate):
                 slope.mul_(of_cell)
-            leave.mul_(of_hidden)
+            output_gate.mul_(of_hidden)
             of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
             later_output[:, :size] = to_output(of_gates[:, words])
         return gradients_of_arguments(ctx, before, tanh_cells, of_gates, of_projected, later_output, later_cell)
@@ -153,14 +153,14 @@ def _forward(
     for words in step_slices(sizes):
         size = words.stop - words.start
         own = gates[:, words].add_(from_output(last_output[:, :size]))
-        enter, candidate, forget, leave = own.chunk(4, dim=-1)
-        enter.sigmoid_()
+        input_gate, candidate, forget_gate, output_gate = own.chunk(4, dim=-1)
+        input_gate.sigmoid_()
         _tanh_(candidate)
-        forget.sigmoid_()
-        leave.sigmoid_()
-        added = last_cell[:, :size].mul_(forget).addcmul_(enter.to(cell.dtype), candidate.to(cell.dtype))
+        forget_gate.sigmoid_()
+        output_gate.sigmoid_()
+        added = last_cell[:, :size].mul_(forget_gate).addcmul_(input_gate.to(cell.dtype), candidate.to(cell.dtype))
         cells[:, words] = _clip_(added, clips[0])
-        hidden = _tanh_(cells[:, words].clone()).mul_(leave).to(narrow)
+        hidden = _tanh_(cells[:, words].clone()).mul_(output_gate).to(narrow)
         outputs[:, words] = _clip_(project(hidden), clips[1])
         last_output[:, :size] = outputs[:, words]
     return outputs, last_output, last_cell, gates, cells
@@ -177,7 +177,7 @@ class _Products:
     def __init__(self, weight: Tensor, *, steps: int) -> None:
         laid_out = weight.device.type == "cpu" and steps >= _STEPS_WORTH_A_LAYOUT
         self._weight = weight
-        self._matrices = [Matrix(each) for each in weight] if laid_out else []
+        self._matrices = [PrepackedLinear(each) for each in weight] if laid_out else []
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(2, R, M) to (2, R, N)."""
@@ -209,13 +209,13 @@ def _slopes(gates: Tensor, tanh_cells: Tensor, previous_cells: Tensor) -> tuple[
         Those slopes (2, N, 4H), and that of the hidden value with the cell (2, N, H).
     """
     slopes = torch.empty_like(gates)
-    enter, candidate, forget, leave = gates.chunk(4, dim=-1)
-    of_enter, of_candidate, of_forget, of_leave = slopes.chunk(4, dim=-1)
-    torch.mul(_sigmoid_slope(enter), candidate, out=of_enter)
-    torch.mul(_tanh_slope(candidate), enter, out=of_candidate)
-    torch.mul(_sigmoid_slope(forget), previous_cells, out=of_forget)
-    torch.mul(_sigmoid_slope(leave), tanh_cells, out=of_leave)
-    return slopes, _tanh_slope(tanh_cells).mul_(leave)
+    input_gate, candidate, forget_gate, output_gate = gates.chunk(4, dim=-1)
+    of_input_gate, of_candidate, of_forget_gate, of_output_gate = slopes.chunk(4, dim=-1)
+    torch.mul(_sigmoid_slope(input_gate), candidate, out=of_input_gate)
+    torch.mul(_tanh_slope(candidate), input_gate, out=of_candidate)
+    torch.mul(_sigmoid_slope(forget_gate), previous_cells, out=of_forget_gate)
+    torch.mul(_sigmoid_slope(output_gate), tanh_cells, out=of_output_gate)
+    return slopes, _tanh_slope(tanh_cells).mul_(output_gate)
 
 
 def _sigmoid_slope(values: Tensor) -> Tensor:

@@ -24,12 +24,12 @@ def update_cells(gates: Tensor, bias: Tensor, cell: Tensor, left: Tensor, step: 
     Returns:
         Hidden values (2, R, H) of the gates' type, ready to be projected; without meaning where a sentence has ended.
     """
-    enter, candidate, forget, leave = (gates + bias.unsqueeze(1)).chunk(4, dim=-1)
-    new = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+    input_gate, candidate, forget_gate, output_gate = (gates + bias.unsqueeze(1)).chunk(4, dim=-1)
+    new = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
     if clip is not None:
         new = new.clamp(-clip, clip)
     cell.copy_(torch.where((left > step).unsqueeze(1), new, cell))
-    return (leave.sigmoid() * new.tanh()).to(gates.dtype)
+    return (output_gate.sigmoid() * new.tanh()).to(gates.dtype)
 
 
 def update_outputs(projected: Tensor, output: Tensor, left: Tensor, step: int, clip: float | None) -> None:

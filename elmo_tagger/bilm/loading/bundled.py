@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from elmo_tagger.bilm import weights
+from elmo_tagger.bilm.loading import hdf5_weights
 
-NAMED: dict[str, Path] = {"starter": Path(__file__).parent / "starter"}
+BUNDLED: dict[str, Path] = {"starter": Path(__file__).parent.parent / "starter"}
 """Directories with `options.json`, `weights.hdf5` and a model card."""
 
 
@@ -21,8 +21,8 @@ def files_of(name: str | None, options_file: str | None = None) -> tuple[str, st
         ValueError: A named biLM was given options of another file, or another weight file its options; or a file or
             directory here has the name too.
     """
-    directory = NAMED.get(name or "")
-    if directory is None and options_file in NAMED:
+    directory = BUNDLED.get(name or "")
+    if directory is None and options_file in BUNDLED:
         raise ValueError(
             f"{options_file}: a biLM of the package has its own weights, expected {options_file} for them too"
         )
@@ -34,4 +34,4 @@ def files_of(name: str | None, options_file: str | None = None) -> tuple[str, st
         raise ValueError(
             f"{name}: a biLM of the package has its own options, expected none or {name}, received {options_file}"
         )
-    return str(directory / weights.OPTIONS_NAME), str(directory / weights.WEIGHTS_NAME)
+    return str(directory / hdf5_weights.OPTIONS_NAME), str(directory / hdf5_weights.WEIGHTS_NAME)

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elmo_tagger.bilm.cache import LayerStore
-from elmo_tagger.bilm.cache_files import DTYPES, Values
-from elmo_tagger.bilm.fingerprint import fingerprint
+from elmo_tagger.bilm.cache.files import DTYPES, Values
+from elmo_tagger.bilm.cache.store import LayerStore
 from elmo_tagger.bilm.model import Bilm, BilmOutput
+from elmo_tagger.bilm.weights_hash import fingerprint
 
 
 class CachedBilm:

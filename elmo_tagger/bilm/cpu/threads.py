@@ -20,7 +20,7 @@ _teams: dict[int, tuple[ThreadPoolExecutor, ThreadPoolExecutor]] = {}
 _making = threading.Lock()
 
 
-def side_by_side(one: Piece, other: Piece, *, short: bool = False) -> None:
+def run_in_parallel(one: Piece, other: Piece, *, short: bool = False) -> None:
     """Do both, at the same time if PyTorch has more than one thread.
 
     Args:

@@ -30,7 +30,7 @@ _COMPARED_ROWS = 4
 Product = Callable[[Tensor, Tensor | None], Tensor]
 
 
-class Matrix:
+class PrepackedLinear:
     """A weight, ready for `rows @ weight + bias`, without gradients.
 
     A packed weight gives a row the same result, to the last bit, whatever rows are beside it.
@@ -66,7 +66,7 @@ class Matrix:
         if self.layout not in choices:
             expected = f"expected one of {', '.join(choices)} for {self.dtype}"
             raise ValueError(f"layout: {expected}, received {self.layout!r}")
-        self._multiply = _PRODUCTS[self.layout](weight, None if scale is None else scale.to(self.dtype))
+        self._product = _PRODUCTS[self.layout](weight, None if scale is None else scale.to(self.dtype))
         self._shape = weight.shape
         self._single: dict[tuple[int, bool], bool] = {}
 
@@ -80,17 +80,17 @@ class Matrix:
         Returns:
             (R, N), of the type of `rows`.
         """
-        result = self.narrow(rows, addend)
+        result = self.multiply(rows, addend)
         return result if result.dtype == rows.dtype else result.to(rows.dtype)
 
-    def narrow(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
+    def multiply(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The same in the matrix's own type."""
         # these lines run some thousand times a sentence: each call less is seen
         if rows.shape[0] == 1 and self.layout == "packed" and self._needs_company(addend is not None):
             repeated = None if addend is None else addend.repeat(2, 1)
-            return self.narrow(rows.repeat(2, 1), repeated)[:1]
+            return self.multiply(rows.repeat(2, 1), repeated)[:1]
         rows = rows if rows.dtype == self.dtype else rows.to(self.dtype)
-        return self._multiply(rows, self._bias if addend is None else addend)
+        return self._product(rows, self._bias if addend is None else addend)
 
     def _needs_company(self, added: bool) -> bool:
         """Whether oneDNN computes a single row otherwise than several, as for some shapes and threads: tried."""
@@ -100,8 +100,8 @@ class Matrix:
                 self.dtype
             )
             addend = rows.new_zeros(_COMPARED_ROWS, self._shape[1]) if added else None
-            together = self._multiply(rows, addend)
-            alone = [self._multiply(rows[i : i + 1], None if addend is None else addend[:1]) for i in range(len(rows))]
+            together = self._product(rows, addend)
+            alone = [self._product(rows[i : i + 1], None if addend is None else addend[:1]) for i in range(len(rows))]
             self._single[key] = not torch.equal(torch.cat(alone), together)
         return self._single[key]
 
