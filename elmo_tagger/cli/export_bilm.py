@@ -22,8 +22,8 @@ def export_bilm(
     force: Force = False,
 ) -> None:
     """Write a trained biLM as options.json and weights.hdf5, which bilm-tf and AllenNLP read too."""
+    from elmo_tagger.bilm.loading.hdf5_weights import OPTIONS_NAME, WEIGHTS_NAME
     from elmo_tagger.bilm.training.export import export
-    from elmo_tagger.bilm.weights import OPTIONS_NAME, WEIGHTS_NAME
     from elmo_tagger.text.outputs import Output
 
     dtype = "float16" if float16 else "float32"
