@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class ElmoTaggerError(ValueError):
     """Data, options, weights or arguments that the package refuses.
@@ -9,3 +11,30 @@ class ElmoTaggerError(ValueError):
     Each part of the package has subclasses of its own. The message alone tells a user what was expected, what was
     received and where, so that a program may print it without a traceback.
     """
+
+
+SHOWN_AT_MOST = 80
+"""Characters of a value that a message shows."""
+
+# What a terminal obeys or hides: control characters, line and paragraph separators, marks that turn the direction of
+# the text, and surrogates, which have no encoding.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(value: object, *, limit: int = SHOWN_AT_MOST) -> str:
+    """A value of foreign data for a message: as Python writes it, escaped, at most `limit` characters of it.
+
+    Args:
+        value: Whatever was received; of a string the beginning is shown, in quotation marks.
+        limit: Characters of the value, the mark of an omission included.
+    """
+    if isinstance(value, str):
+        value = value if len(value) <= limit else value[: limit - 1] + "…"
+        return repr(value)
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """A text for a terminal: what would steer it stands as Python would escape it, all else as it is."""
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
