@@ -1,8 +1,8 @@
 """ELMo + BiLSTM-CRF sequence tagging.
 
 The folders tell the way of the data: `text` (files, tokens, static vectors) -> `bilm` (character ids, biLM layers, mix)
--> `tagging` (CRF, tag schemes, scores). `plugin` is the AllenNLP coat around them, `corpus` works on annotated files,
-`cli` is the `elmo-tagger` command.
+-> `tagging` (CRF, tag schemes, scores). `plugin` is the AllenNLP adapter around them, `corpus` works on annotated
+files, `cli` is the `elmo-tagger` command.
 
 Axis legend, used by every docstring and shape comment of the package:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -20,7 +21,10 @@ class ScalarMix(nn.Module):
 
     Args:
         mixture_size: L, the number of layers.
-        initial: L values of w before the softmax; None for zeros, an even mix.
+        initial: L values of w, numbers before the softmax: [.2, .3, .5] gives the shares .289, .320, .391. None for
+            zeros, an even mix.
+        initial_weights: L shares, in place of `initial`: positive numbers, of which [.2, .3, .5] gives just these
+            shares. What does not add up to 1 is scaled.
         gamma: Initial value of the factor.
         trainable: Whether training changes w.
         trainable_gamma: Whether it changes gamma; None for the same as `trainable`.
@@ -28,7 +32,8 @@ class ScalarMix(nn.Module):
             batch, as AllenNLP and bilm-tf do, so that a sentence's mix depends on its batch.
 
     Raises:
-        ValueError: `initial` has another length than L, or there is no such layer norm.
+        ValueError: `initial` or `initial_weights` has another length than L, both are given, a weight is not a positive
+            number, or there is no such layer norm.
 
     Source: Peters et al. 2018 (arXiv:1802.05365), equation 1.
     """
@@ -38,16 +43,22 @@ class ScalarMix(nn.Module):
         mixture_size: int,
         *,
         initial: Sequence[float] | None = None,
+        initial_weights: Sequence[float] | None = None,
         gamma: float = 1.0,
         trainable: bool = True,
         trainable_gamma: bool | None = None,
         layer_norm: str = "none",
     ) -> None:
         super().__init__()
+        if initial_weights is not None:
+            if initial is not None:
+                raise ValueError("expected initial or initial_weights, received both")
+            initial = _before_softmax(initial_weights)
+        given = "initial" if initial_weights is None else "initial_weights"
         initial = [0.0] * mixture_size if initial is None else list(initial)
         if len(initial) != mixture_size:
             raise ValueError(
-                f"initial: expected {mixture_size} values, one a layer, received {len(initial)}: {initial}"
+                f"{given}: expected {mixture_size} values, one a layer, received {len(initial)}: {initial}"
             )
         if layer_norm not in LAYER_NORMS:
             raise ValueError(f"layer_norm: expected one of {', '.join(LAYER_NORMS)}, received {layer_norm!r}")
@@ -95,3 +106,11 @@ class ScalarMix(nn.Module):
         mean = (layer * real).sum() / count
         variance = ((layer - mean) * real).square().sum() / count
         return (layer - mean) / (variance + _TINY).sqrt()
+
+
+def _before_softmax(weights: Sequence[float]) -> list[float]:
+    """Numbers whose softmax gives these shares; of all such the ones that add up to 0, as regularisers like them."""
+    if not all(0 < weight < math.inf for weight in weights):
+        raise ValueError(f"initial_weights: expected positive numbers, one a layer, received {list(weights)}")
+    logs = [math.log(weight) for weight in weights]
+    return [log - sum(logs) / len(logs) for log in logs]

@@ -1,4 +1,4 @@
-"""The AllenNLP coat: one file per registered thing. Importing it registers them all."""
+"""The AllenNLP adapter: one file per registered thing. Importing it registers them all."""
 
 from elmo_tagger.plugin import compat, lm_checkpoint, plain_errors
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
@@ -8,7 +8,6 @@ from elmo_tagger.plugin.lm_model import ElmoBilm
 from elmo_tagger.plugin.lm_reader import LmTextReader
 from elmo_tagger.plugin.lm_vocabulary import LmWords
 from elmo_tagger.plugin.metric import EntityF1
-from elmo_tagger.plugin.mix_callback import ElmoMixCallback
 from elmo_tagger.plugin.model import ElmoBilstmCrf
 from elmo_tagger.plugin.pinned_loader import PinnedDataLoader
 from elmo_tagger.plugin.predictor import EntitiesPredictor
@@ -20,7 +19,6 @@ __all__ = [
     "ElmoBilstmCrf",
     "ElmoHdf5Embedder",
     "ElmoHdf5Indexer",
-    "ElmoMixCallback",
     "EntitiesPredictor",
     "EntityF1",
     "LmStreamLoader",

@@ -36,7 +36,9 @@ class MixOptions(FromParams):
     """How layers are mixed.
 
     Args:
-        initial: One number a layer, before the softmax; an even mix by default.
+        initial: One number a layer, before the softmax: [.2, .3, .5] gives the shares .289, .320, .391. An even mix by
+            default.
+        initial_weights: One share a layer, in place of `initial`: [.2, .3, .5] gives just these.
         gamma: Initial factor.
         trainable: Whether training changes the layers' weights.
         trainable_gamma: Whether it changes gamma; as `trainable` by default.
@@ -46,12 +48,14 @@ class MixOptions(FromParams):
     def __init__(
         self,
         initial: Optional[List[float]] = None,
+        initial_weights: Optional[List[float]] = None,
         gamma: float = 1.0,
         trainable: bool = True,
         trainable_gamma: Optional[bool] = None,
         layer_norm: str = "none",
     ) -> None:
         self.initial = initial
+        self.initial_weights = initial_weights
         self.gamma = gamma
         self.trainable = trainable
         self.trainable_gamma = trainable_gamma
@@ -62,6 +66,7 @@ class MixOptions(FromParams):
         return ScalarMix(
             layers,
             initial=self.initial,
+            initial_weights=self.initial_weights,
             gamma=self.gamma,
             trainable=self.trainable,
             trainable_gamma=self.trainable_gamma,
@@ -104,7 +109,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         requires_grad: Whether training changes the biLM.
         projection_dim: Project to this width; 0 as if left out.
         vocab_to_cache: Accepted for old configs. Each word of a batch passes the character CNN once anyhow.
-        scalar_mix_parameters: As `mix: {initial: [..], trainable: false}`.
+        scalar_mix_parameters: As `mix: {initial: [..], trainable: false}`; numbers before the softmax too.
         layers: * `"mix"`, `"average"`, `"top"`, `"concat"` or a layer's number, 0 being the character CNN.
         mix: * See `MixOptions`; for `layers: "mix"`.
         static: * See `StaticEmbedding`; its vectors follow the biLM's.

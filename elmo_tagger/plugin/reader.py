@@ -1,53 +1,18 @@
 """`conll_columns`: instances from column files, and from the words of a raw text."""
 
-from collections import UserDict
-from itertools import islice
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from allennlp.common.file_utils import cached_path
 from allennlp.data.dataset_readers.dataset_reader import DatasetReader
-from allennlp.data.fields import Field, MetadataField, TextField
+from allennlp.data.fields import Field, MetadataField, SequenceLabelField, TextField
 from allennlp.data.instance import Instance
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
-from elmo_tagger.plugin.collection import garbage_collection_paused
-from elmo_tagger.plugin.tag_field import TagField
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
 from elmo_tagger.text.sentence import Sentence
-
-_SHARED_AT_MOST = 2**16  # tokens, then others are made
-_AT_ONCE = 1000  # sentences made into instances while no garbage is collected
-
-
-class SentenceMetadata(UserDict):  # type: ignore[type-arg]
-    """A sentence's metadata: reads like the dict it is made of.
-
-    Not a `dict`, because AllenNLP looks for tensors in those, word by word, before every step.
-    """
-
-    def __init__(self, entries: Optional[Mapping[str, Any]] = None) -> None:
-        self.data = dict(entries or {})  # the parent's way sets one entry after the other
-
-    def to_json(self) -> Dict[str, Any]:
-        """What AllenNLP writes of it, for `evaluate --predictions-output-file`."""
-        return dict(self)
-
-
-class SharedTokens(Dict[str, Token]):
-    """One token for each distinct word.
-
-    A token that holds nothing but its text is the same wherever the word stands, and neither AllenNLP nor this package
-    sets anything on a reader's tokens.
-    """
-
-    def __missing__(self, word: str) -> Token:
-        if len(self) == _SHARED_AT_MOST:
-            self.clear()
-        token = self[word] = Token(word)
-        return token
 
 
 @DatasetReader.register("conll_columns")
@@ -57,7 +22,7 @@ class ConllColumnsReader(DatasetReader):
     Its sentences are shuffled anew every epoch unless the data loader says otherwise (`"shuffle": false` or a batch
     sampler; AllenNLP's own readers are not, see `compat.shuffling`).
 
-    Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a mapping with `words`,
+    Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a dict with `words`,
     `document` (index of the document in its file), `path` and `line` (of the first token).
 
     Args:
@@ -105,17 +70,12 @@ class ConllColumnsReader(DatasetReader):
         self._source_scheme = get_scheme(source_scheme).name if source_scheme else None
         self._strict = strict
         self._label_namespace = label_namespace
-        self._tokens = SharedTokens()
 
     def _read(self, file_path: str) -> Iterator[Instance]:
-        with garbage_collection_paused():
-            sentences = list(read_columns(cached_path(file_path), **self._columns))
+        sentences = list(read_columns(cached_path(file_path), **self._columns))
         scheme = self._scheme_of(sentences)
-        mine = iter(self.shard_iterable(sentences))
-        while some := list(islice(mine, _AT_ONCE)):
-            with garbage_collection_paused():
-                instances = [self._instance(sentence, scheme, file_path) for sentence in some]
-            yield from instances
+        for sentence in self.shard_iterable(sentences):
+            yield self._instance(sentence, scheme, file_path)
 
     def _instance(self, sentence: Sentence, scheme: Optional[str], path: str) -> Instance:
         tags = sentence.tags
@@ -144,15 +104,10 @@ class ConllColumnsReader(DatasetReader):
             metadata: Further entries for the `metadata` field.
         """
         words = list(words)
-        text = TextField([])
-        # the constructor would ask each one whether it is a token
-        text.tokens = list(map(self._tokens.__getitem__, words))
-        fields: Dict[str, Field] = {
-            "tokens": text,
-            "metadata": MetadataField(SentenceMetadata({"words": words, **(metadata or {})})),
-        }
+        text = TextField([Token(word) for word in words])
+        fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField({"words": words, **(metadata or {})})}
         if tags is not None:
-            fields["tags"] = TagField(tags, text, self._label_namespace)
+            fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:

@@ -82,7 +82,19 @@ def test_what_is_trained(arguments, weights, gamma):
     assert changed == names | ({"gamma"} if gamma else set())
 
 
+def test_initial_weights_are_shares_and_initial_is_before_the_softmax():
+    assert ScalarMix(3, initial_weights=[0.2, 0.3, 0.5]).weights().tolist() == pytest.approx([0.2, 0.3, 0.5])
+    assert ScalarMix(3, initial_weights=[2, 3, 5]).weights().tolist() == pytest.approx([0.2, 0.3, 0.5])
+    assert ScalarMix(3, initial=[0.2, 0.3, 0.5]).weights().tolist() == pytest.approx([0.289, 0.320, 0.391], abs=5e-4)
+    # even weights are the default, which a regulariser leaves alone
+    assert ScalarMix(3, initial_weights=[1, 1, 1]).state_dict() == ScalarMix(3).state_dict()
+
+
 def test_what_does_not_fit_is_named():
+    with pytest.raises(ValueError, match=r"^expected initial or initial_weights, received both$"):
+        ScalarMix(3, initial=[0.0] * 3, initial_weights=[1.0] * 3)
+    with pytest.raises(ValueError, match=r"^initial_weights: expected positive numbers, .*received \[0.0, 0.0, 1.0\]$"):
+        ScalarMix(3, initial_weights=[0.0, 0.0, 1.0])
     with pytest.raises(ValueError, match=r"^initial: expected 3 values, one a layer, received 2: \[0.0, 1.0\]$"):
         ScalarMix(3, initial=[0.0, 1.0])
     with pytest.raises(ValueError, match=r"^layer_norm: expected one of none, token, batch, received 'layer'$"):

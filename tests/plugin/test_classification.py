@@ -56,17 +56,13 @@ def test_trains_evaluates_and_predicts(config: Path, tmp_path: Path) -> None:
 
     # without AllenNLP, for `elmo-tagger embed --mix`
     mix = read_archive(run / "model.tar.gz").mix()
-    assert mix.gamma.item() == pytest.approx(read_curves(run).mix["gamma"][metrics["best_epoch"]], abs=1e-6)
+    assert mix.gamma.item() != 1.0, "it learns"
 
     curves = read_curves(run)
     assert curves.epochs == list(range(10))
     assert (set(curves.loss), curves.score_name) == ({"training", "validation"}, "accuracy")
-    assert set(curves.mix) == {"layer 0", "layer 1", "layer 2", "gamma"}
-    shares = [curves.mix[f"layer {number}"] for number in range(3)]
-    assert [sum(shares) for shares in zip(*shares, strict=True)] == pytest.approx([1.0] * 10)
-    assert curves.mix["gamma"][-1] != 1.0, "it learns"
     logged = b"".join(path.read_bytes() for path in (run / "log" / "train").iterdir())
-    assert b"mix_layer_2" in logged
+    assert b"scalar_mix_0.scalar_parameters.2" in logged
 
 
 def test_the_mean_is_masked() -> None:

@@ -169,6 +169,11 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
     assert set(mix_metrics(two)) >= {"mix_0_gamma", "mix_1_gamma"}
 
 
+def test_initial_weights_are_the_shares_that_training_starts_from(bilm_files: dict[str, str]) -> None:
+    shares = embedder(**bilm_files, mix={"initial_weights": [0.2, 0.3, 0.5]}).mix_weights()
+    assert [shares[f"layer_{layer}"] for layer in range(3)] == pytest.approx([0.2, 0.3, 0.5])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -178,6 +183,8 @@ def test_mix_metrics_show_shares_and_gamma(bilm_files: dict[str, str]) -> None:
         ),
         ({"layers": 3}, "a number from 0 .* to 2, received 3"),
         ({"mix": {"initial": [1.0]}}, "mix: initial: expected 3 values, one a layer, received 1"),
+        ({"mix": {"initial_weights": [0.5, 0.5]}}, "mix: initial_weights: expected 3 values, one a layer, received 2"),
+        ({"mix": {"initial_weights": [0, 0, 1]}}, r"initial_weights: expected positive numbers, .* received \[0, 0"),
         ({"mix": {"layer_norm": "layer"}}, "layer_norm: expected one of none, token, batch, received 'layer'"),
         ({"mix": {"gama": 1.0}}, "gama"),
         ({"mix": {}, "layers": "top"}, "mix is given, but layers is 'top'"),

@@ -1,18 +1,10 @@
-import gc
-import json
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
-from allennlp.common.util import sanitize
 from allennlp.data import DatasetReader
-from allennlp.data.tokenizers import Token
-from allennlp.nn import util
 
-from elmo_tagger.plugin import reader as reader_module
-from elmo_tagger.plugin.collection import garbage_collection_paused
 from elmo_tagger.plugin.reader import ConllColumnsReader
 from elmo_tagger.tagging.schemes import TagSchemeError
 from elmo_tagger.text.files import DataError
@@ -67,14 +59,6 @@ def test_metadata_tells_words_document_and_line(tmp_path: Path) -> None:
     assert (second["metadata"]["document"], second["metadata"]["line"]) == (1, 10)
 
 
-def test_no_tensors_are_looked_for_among_the_words() -> None:
-    metadata = reader().text_to_instance(["Emma", "saw", "Oslo"])["metadata"].metadata
-    with mock.patch.object(util, "move_to_device", wraps=util.move_to_device) as walk:
-        moved = util.move_to_device({"metadata": [metadata]}, -1)
-    assert walk.call_count == 3  # the batch, the list, the metadata as a whole
-    assert moved["metadata"][0]["words"] == ["Emma", "saw", "Oslo"]
-
-
 def test_columns_can_be_chosen_and_tags_left_out(tmp_path: Path) -> None:
     source = tmp_path / "in.conll"
     source.write_text("# a comment\nB-PER;Emma\n")
@@ -125,61 +109,6 @@ def test_processes_share_a_file_without_loss(tmp_path: Path) -> None:
     assert sorted(words) == [f"w{n}" for n in range(7)]
 
 
-def test_garbage_is_collected_again(training_file: str) -> None:
-    """Also where the reading breaks off, and not where someone else has stopped it."""
-    instances = ConllColumnsReader().read(training_file)
-    assert gc.isenabled()
-    next(iter(instances))
-    assert gc.isenabled()
-
-    def broken_off() -> None:
-        with garbage_collection_paused():
-            assert not gc.isenabled()
-            raise DataError("broken off")
-
-    with pytest.raises(DataError, match="broken off"):
-        broken_off()
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        with garbage_collection_paused():
-            pass
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
-
-
-def test_what_was_made_meanwhile_counts_as_old() -> None:
-    with garbage_collection_paused():
-        made = [object()]
-    assert any(each is made for each in gc.get_objects(generation=2))
-
-
-def test_what_others_have_frozen_stays_frozen() -> None:
-    gc.freeze()
-    try:
-        frozen = gc.get_freeze_count()
-        with garbage_collection_paused():
-            pass
-        assert gc.get_freeze_count() == frozen > 0
-    finally:
-        gc.unfreeze()
-
-
-def test_a_word_has_one_token_and_no_more_are_kept_than_there_is_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "_SHARED_AT_MOST", 2)
-    source = tmp_path / "in.conll"
-    source.write_text("a O\nb O\na O\n\na O\n\nc O\na O\n")
-    first, second, third = reader().read(str(source))
-    one, _, again = first["tokens"].tokens
-    assert one is again is second["tokens"].tokens[0]
-    assert list(first["tokens"]) == [Token("a"), Token("b"), Token("a")]
-    assert third["tokens"][1] == one
-    assert third["tokens"][1] is not one
-
-
 def test_a_subclass_can_make_its_own_instances(training_file: str) -> None:
     class Upper(ConllColumnsReader):
         def text_to_instance(self, words, tags=None, metadata=None):
@@ -188,10 +117,3 @@ def test_a_subclass_can_make_its_own_instances(training_file: str) -> None:
     for upper, usual in zip(Upper().read(training_file), reader().read(training_file), strict=True):
         assert upper["metadata"]["words"] == [word.upper() for word in usual["metadata"]["words"]]
         assert upper["metadata"]["line"] == usual["metadata"]["line"]
-
-
-def test_metadata_is_a_mapping_that_allennlp_can_write(training_file: str) -> None:
-    """`evaluate --predictions-output-file` writes what a model's output holds of it."""
-    metadata = next(iter(ConllColumnsReader().read(training_file)))["metadata"].metadata
-    assert metadata["words"][:2] == ["Emma", "Stone"]
-    assert json.loads(json.dumps(sanitize([metadata]))) == [dict(metadata)]

@@ -45,7 +45,7 @@
 
   l2(alpha=0.001):: { regexes: [['_feedforward.*weight', { type: 'l2', alpha: alpha }]] },
 
-  // Curves in TensorBoard (runs/.../log) and, with the mix, for `elmo-tagger plot`.
+  // Curves in TensorBoard (runs/.../log), where the mix is among the parameters' means, and for `elmo-tagger plot`.
   trainer(num_epochs, patience, lr=0.001):: {
     optimizer: { type: 'adam', lr: lr },
     grad_norm: 5.0,
@@ -53,7 +53,6 @@
     patience: patience,
     validation_metric: '+accuracy',
     callbacks: [
-      { type: 'elmo_mix' },
       { type: 'console_logger', should_log_inputs: false },
       { type: 'tensorboard', should_log_learning_rate: true },
     ],
