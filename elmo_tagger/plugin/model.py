@@ -19,7 +19,7 @@ from elmo_tagger.plugin.metric import EntityF1, TagAccuracy
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.class_weights import STRATEGIES
 from elmo_tagger.tagging.crf import ConditionalRandomField
-from elmo_tagger.tagging.posteriors import Reading
+from elmo_tagger.tagging.posteriors import SpanRules
 from elmo_tagger.tagging.schemes import OUTSIDE, allowed_transitions
 from elmo_tagger.tagging.span_arrays import PADDING, TagTable
 
@@ -130,7 +130,7 @@ class ElmoBilstmCrf(Model):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
         self._accuracy = TagAccuracy(self.tags, per_tag=verbose_metrics and self._f1 is None)
         self._table = TagTable(self.tags, label_encoding)
-        self._reading = Reading.of(self.tags, label_encoding) if label_encoding else None
+        self._rules = SpanRules.of(self.tags, label_encoding) if label_encoding else None
         initializer(self)
 
     def forward(  # type: ignore[override]
@@ -152,8 +152,8 @@ class ElmoBilstmCrf(Model):
 
         Returns:
             `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and `gold` (B, T); decoded, `decoded` (B, T)
-            tag ids, -1 where masked (in evaluation both lie in the host's memory); with `metadata`, `tokens`, the
-            words. `make_output_human_readable` turns them into tags and entities.
+            tag ids, -1 where masked; with `metadata`, `tokens`, the words. `make_output_human_readable` turns them into
+            tags and entities.
         """
         mask = get_text_field_mask(tokens)
         vectors = self.dropout(self.text_field_embedder(tokens))
@@ -166,15 +166,13 @@ class ElmoBilstmCrf(Model):
             output["tokens"] = [each["words"] for each in metadata]
         if tags is not None:
             ignore = self.ignore_loss_on_o_tags if ignore_loss_on_o_tags is None else ignore_loss_on_o_tags
-            decodes = not self.training or self.training_f1
-            output["loss"], output["gold"], decoded = self._loss(emissions, tags, mask, ignore, decodes)
-            if decoded is not None:
-                output["decoded"] = decoded
-                self._accuracy(decoded, output["gold"], mask, emissions)
-                if self._f1 is not None:
-                    self._f1(decoded, output["gold"])
-        elif not self.training or self.training_f1:
+            output["loss"], output["gold"] = self._loss(emissions, tags, mask, ignore), tags
+        if not self.training or self.training_f1:
             output["decoded"], _ = self.crf.decode(emissions, mask)
+            if tags is not None:
+                self._accuracy(output["decoded"], tags, mask, emissions)
+                if self._f1 is not None:
+                    self._f1(output["decoded"], tags, mask)
         return output
 
     def make_output_human_readable(self, output_dict: Dict[str, Any]) -> Dict[str, Any]:
@@ -191,7 +189,7 @@ class ElmoBilstmCrf(Model):
         output_dict["tags"] = self._names(decoded)
         output_dict["entities"] = self._entities(emissions, mask, decoded)
         if gold is not None:
-            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask.to(gold.device), PADDING).cpu().numpy())
+            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask, PADDING).cpu().numpy())
         if self.top_k > 1:
             output_dict["n_best"] = self._n_best(emissions, mask)
         return output_dict
@@ -210,28 +208,20 @@ class ElmoBilstmCrf(Model):
             metrics.update(mix_metrics(self))
         return metrics
 
-    def _loss(
-        self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool, decodes: bool
-    ) -> Tuple[torch.Tensor, torch.Tensor, Optional[torch.Tensor]]:
-        """Negative log-likelihood in nats, mean over sentences or sum; and (B, T) gold and decoded tags.
-
-        If it `decodes`, the tags come in the one copy from the device, -1 where masked; else gold tags stay there.
-        """
-        wanted, gold, decoded = tags, tags, None
+    def _loss(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool) -> torch.Tensor:
+        """Negative log-likelihood in nats, mean over sentences or sum."""
+        wanted = tags
         if ignore_o and OUTSIDE in self.tags:
             outside = tags == self.tags.index(OUTSIDE)
             wanted = torch.nn.functional.one_hot(tags, len(self.tags)).bool() | outside.unsqueeze(-1)
         try:
-            if decodes:
-                likelihood, (gold, decoded) = self.crf.evaluate(emissions, wanted, mask, gold=tags)
-            else:
-                likelihood = self.crf.log_likelihood(emissions, wanted, mask)
+            likelihood = self.crf.log_likelihood(emissions, wanted, mask)
         except CrfInputError as error:
             hint = (
                 f"are the reader's tags (coding_scheme) in the model's scheme (label_encoding {self.label_encoding})?"
             )
             raise CrfInputError(f"{error}; {hint}") from None
-        return -(likelihood.mean() if self.loss_reduction == "mean" else likelihood.sum()), gold, decoded
+        return -(likelihood.mean() if self.loss_reduction == "mean" else likelihood.sum())
 
     def _names(self, ids: numpy.ndarray) -> List[List[str]]:
         return [[self.tags[tag] for tag in row[row != PADDING].tolist()] for row in ids]
@@ -239,11 +229,11 @@ class ElmoBilstmCrf(Model):
     def _entities(self, emissions: torch.Tensor, mask: torch.Tensor, decoded: numpy.ndarray) -> List[List[JsonDict]]:
         """The decoded entities of each sentence; none if the tags have no scheme."""
         entities: List[List[JsonDict]] = [[] for _ in decoded]
-        if self._reading is None:
+        if self._rules is None:
             return entities
         spans = self._table.conlleval_spans(decoded)
         queries = torch.from_numpy(numpy.stack([spans.sentence, spans.start, spans.end, spans.type], axis=1))
-        posteriors = self.crf.span_posteriors(emissions, mask, queries=queries, reading=self._reading)
+        posteriors = self.crf.span_posteriors(emissions, mask, queries=queries, rules=self._rules)
         for (row, start, end, kind), confidence in zip(queries.tolist(), posteriors.tolist(), strict=True):
             entities[row].append(
                 {"type": self._table.types[kind], "start": start, "end": end, "confidence": round(confidence, DIGITS)}

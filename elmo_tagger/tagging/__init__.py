@@ -1,1 +1,1 @@
-"""Engine 2, tags: schemes (tags <-> spans), the CRF, scores."""
+"""Engine 2, tags: schemes (tags <-> spans), the CRF, scores. `crf` tells the model; `tests/reference` has slow twins."""

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from elmo_tagger.errors import ElmoTaggerError
 
+LARGEST = 1e4
+"""The largest score that may be computed with: results are finite, and right to float32's precision, up to it."""
+
 
 class CrfInputError(ElmoTaggerError):
     """Emissions, labels, masks or constraints that define no probability."""
@@ -31,31 +34,52 @@ def check_shapes(emissions: Tensor, mask: Tensor, tags: int) -> None:
         )
 
 
+def are_valid(emissions: Tensor, parameters: Iterable[Tensor]) -> Tensor:
+    """() bool, whether `check_parameters` and `check_emissions` pass; nobody waits for a device.
+
+    Args:
+        emissions: Packed, 0 on padding.
+        parameters: Those of the CRF.
+    """
+    valid = torch.ones((), dtype=torch.bool, device=emissions.device)
+    if emissions.numel():
+        lowest, highest = emissions.aminmax()  # NaN if there is one, which compares false
+        valid = (lowest >= -LARGEST) & (highest <= LARGEST)
+    for values in parameters:
+        valid = valid & (values.amax() <= LARGEST)
+    return valid
+
+
 def check_parameters(parameters: Iterable[tuple[str, Tensor]]) -> None:
-    """Parameters may be minus infinity, which forbids, but neither NaN nor plus infinity.
+    """Parameters may be low, down to minus infinity, which forbids, but neither NaN nor above `LARGEST`.
 
     Raises:
         CrfInputError: One is, as after a training that diverged.
     """
     for name, values in parameters:
-        bad = values.isnan() | (values == torch.inf)
+        bad = ~(values <= LARGEST)
         if bad.any():
             place = bad.nonzero()[0].tolist()
             value = values[tuple(place)].item()
-            raise CrfInputError(f"the parameter {name}{place} is {value}, expected a number; did training diverge?")
+            raise CrfInputError(
+                f"the parameter {name}{place} is {value:g}, expected a number up to {LARGEST:g}; did training diverge?"
+            )
 
 
 def check_emissions(emissions: Tensor, mask: Tensor) -> None:
-    """Emissions of real tokens must be finite.
+    """Emissions of real tokens must be numbers of a size up to `LARGEST`.
 
     Raises:
-        CrfInputError: One is NaN or infinite.
+        CrfInputError: One is not.
     """
-    bad = ~emissions.isfinite() & mask.unsqueeze(2)
+    bad = ~(emissions.abs() <= LARGEST) & mask.unsqueeze(2)
     if bad.any():
         sentence, token, tag = bad.nonzero()[0].tolist()
         value = emissions[sentence, token, tag].item()
-        raise CrfInputError(f"sentence {sentence} of the batch: the emission of token {token}, tag {tag} is {value}")
+        raise CrfInputError(
+            f"sentence {sentence} of the batch: the emission of token {token}, tag {tag} is {value:g}, expected a "
+            f"number from {-LARGEST:g} to {LARGEST:g}; did training diverge?"
+        )
 
 
 def check_label_shapes(labels: Tensor, mask: Tensor, tags: int) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.tagging.chain import Chain
-from elmo_tagger.tagging.log_space import forward_messages
+from elmo_tagger.tagging.forward_backward import LN_2, LogMessages, log2_sum
 
 STRATEGIES = ("emission", "emission_transition", "lannoy")
 """Names as in the `weight_strategy` of AllenNLP's `crf_tagger`."""
@@ -19,7 +19,7 @@ def weigh_scores(emissions: Tensor, transitions: Tensor, weights: Tensor, strate
     """Scores scaled by the weight of their tag; "lannoy" leaves them alone.
 
     Args:
-        emissions: (B, T, K)
+        emissions: (..., K)
         transitions: (K, K), from a tag to the next; scaled by the weight of the former.
         weights: (K,)
         strategy: One of `STRATEGIES`.
@@ -46,10 +46,12 @@ def lannoy_log_likelihood(chain: Chain, path: Tensor, weights: Tensor) -> Tensor
     classification", as AllenNLP computes it: transitions have the weight of the former tag, start and end none.
     """
     weight = weights[path]
-    emitted = chain.emissions.gather(2, path.unsqueeze(2)).squeeze(2) * weight
+    emitted = chain.emissions.gather(1, path.unsqueeze(1)).squeeze(1) * weight
     moved = chain.transitions[path[:-1], path[1:]] * weight[:-1]
-    alpha, growth = forward_messages(chain)
     first = chain.start[path[0]].unsqueeze(0)
-    per_token = emitted + torch.cat([first, moved]) - growth * weight
-    ends = chain.end[chain.at_last(path)] - (chain.at_last(alpha) + chain.end).logsumexp(1)
-    return (chain.without_padding(per_token).sum(0) + ends).masked_fill(chain.lengths == 0, 0.0)
+    messages = LogMessages.of(chain)
+    total = log2_sum(messages.alpha.transpose(0, 1))  # (T, B), of all beginnings, on each token's scale
+    growth = messages.log_scale + total - torch.cat([torch.zeros_like(total[:1]), total[:-1]])
+    per_token = emitted + torch.cat([first, moved]) - growth * LN_2 * weight
+    ends = chain.end[chain.at_last(path)] - (log2_sum(messages.complete) - chain.at_last(total)) * LN_2
+    return (per_token.masked_fill(~chain.real, 0.0).sum(0) + ends).masked_fill(chain.lengths == 0, 0.0)

@@ -2,8 +2,7 @@
 
 A tag sequence contains an entity if lenient reading (`schemes.tags_to_spans`) finds exactly that span with that type.
 Reading depends on neighbouring tags alone - does a tag continue the entity of the one before? - so the sum over all
-such sequences is a forward-backward pass in which the steps at, inside and after the span may take only some
-transitions.
+such sequences is a walk back through the entity in which each step may take only some of a tag's predecessors.
 """
 
 from __future__ import annotations
@@ -14,15 +13,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from elmo_tagger.tagging.chain import Chain
-from elmo_tagger.tagging.log_space import backward_messages, forward_messages
-from elmo_tagger.tagging.scaled import scaled_messages
+from elmo_tagger.tagging.forward_backward import LogMessages
 from elmo_tagger.tagging.schemes import BEGINS, ENDS, OUTSIDE, Scheme, TagSchemeError, get_scheme, is_tag, split_tag
 from elmo_tagger.text.sentence import Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class SpanRules:
     """How tags, as ids, are read as entities.
 
     Attributes:
@@ -36,8 +33,8 @@ class Reading:
     continues: Tensor
 
     @classmethod
-    def of(cls, tags: Sequence[str] | Mapping[int, str], scheme: str | Scheme) -> Reading:
-        """The reading of a tag vocabulary.
+    def of(cls, tags: Sequence[str] | Mapping[int, str], scheme: str | Scheme) -> SpanRules:
+        """The rules for a tag vocabulary.
 
         Args:
             tags: The K tags by id.
@@ -73,84 +70,61 @@ class Reading:
         ]
         return torch.tensor(flat, dtype=torch.int64).view(-1, 4)
 
-    def to(self, device: torch.device) -> Reading:
+    def to(self, device: torch.device) -> SpanRules:
         """The same on a device."""
         return replace(self, type_of=self.type_of.to(device), continues=self.continues.to(device))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Messages:
-    """Logarithms of the forward and backward messages, each known up to a constant per token.
-
-    Attributes:
-        alpha: (T, B, K), after the tokens up to this one.
-        gamma: (T, B, K), from this token's emission on.
-        growth: (T, B), what was taken from alpha in each step.
-    """
-
-    alpha: Tensor
-    gamma: Tensor
-    growth: Tensor
-
-    @classmethod
-    def of(cls, chain: Chain) -> Messages:
-        """The messages of a batch, with the fast passes where they can be trusted for every sentence."""
-        fast = scaled_messages(chain)
-        if (fast.trusted | (chain.lengths == 0)).all():
-            return cls(alpha=fast.alpha.log(), gamma=fast.gamma.log(), growth=fast.growth(chain))
-        alpha, growth = forward_messages(chain)
-        return cls(alpha=alpha, gamma=backward_messages(chain) + chain.emissions, growth=growth)
-
-
-def span_posteriors(chain: Chain, queries: Tensor, reading: Reading) -> Tensor:
+def span_posteriors(messages: LogMessages, queries: Tensor, rules: SpanRules) -> Tensor:
     """Probability of each queried entity.
 
     Args:
-        chain: The batch, in float64.
+        messages: Of the batch.
         queries: (S, 4) int64: sentence, first token, end (exclusive), number of the type; within the sentences.
-        reading: How tags are read.
+        rules: How tags are read.
 
     Returns:
-        (S,) float32, probability in [0, 1].
+        (S,), probability in [0, 1].
     """
-    messages = Messages.of(chain)
+    if not len(queries):
+        return messages.alpha.new_zeros(0)
     sentence, start, end, kind = queries.unbind(1)
-    continues = torch.zeros_like(chain.transitions).masked_fill(~reading.continues, -torch.inf)
-    breaks = torch.zeros_like(chain.transitions).masked_fill(reading.continues, -torch.inf)
-    typed = torch.zeros_like(chain.start).masked_fill(reading.type_of != kind.unsqueeze(1), -torch.inf)  # (S, K)
-
-    before = messages.alpha[(start - 1).clamp(min=0), sentence]
-    entered = _advance(before, chain.transitions + breaks)
-    entered = torch.where((start == 0).unsqueeze(1), chain.start, entered)
-    inside = entered + typed + _step(chain, messages, start, sentence)
-    longest = int((end - start).max()) if len(queries) else 0
-    for offset in range(1, longest):
-        position = start + offset
-        further = (position < end).unsqueeze(1)
-        moved = _advance(inside, chain.transitions + continues)
-        inside = torch.where(
-            further, moved + _step(chain, messages, position.clamp(max=len(chain.emissions) - 1), sentence), inside
-        )
-    return _close(chain, messages, inside, breaks, sentence=sentence, end=end)
+    continues = rules.continues.unsqueeze(2)
+    inside = _last_tags(messages, ~continues, sentence=sentence, end=end)
+    inside = inside.masked_fill(rules.type_of.unsqueeze(1) != kind, 0.0)
+    for offset in range(1, int((end - start).max())):
+        step = end - offset
+        before = _step_back(messages, inside, continues, sentence=sentence, step=step.clamp(min=1))
+        inside = torch.where(step > start, before, inside)
+    entered = _step_back(messages, inside, ~continues, sentence=sentence, step=start.clamp(min=1))
+    return torch.where(start > 0, entered, inside).sum(0).clamp(max=1.0)
 
 
-def _advance(scores: Tensor, transitions: Tensor) -> Tensor:
-    return (scores.unsqueeze(2) + transitions).logsumexp(1)
+def _last_tags(messages: LogMessages, breaks: Tensor, *, sentence: Tensor, end: Tensor) -> Tensor:
+    """(K, S), probability of each tag at the token before `end`, together with a break after it."""
+    marginals, _ = messages.expected(messages.lengths.double().clamp(max=1.0))
+    at_end = end == messages.lengths[sentence]
+    following = end.clamp(max=len(marginals) - 1)
+    tags = marginals[following, :, sentence].t()
+    final = messages.final_tags()[:, sentence]
+    return torch.where(
+        at_end, final, _step_back(messages, tags, breaks, sentence=sentence, step=following.clamp(min=1))
+    )
 
 
-def _step(chain: Chain, messages: Messages, position: Tensor, sentence: Tensor) -> Tensor:
-    """(S, K), the emission and what alpha was divided by at this token."""
-    growth = messages.growth[position, sentence].to(chain.emissions.dtype)
-    return chain.emissions[position, sentence] - growth.unsqueeze(1)
+def _step_back(messages: LogMessages, tags: Tensor, allowed: Tensor, *, sentence: Tensor, step: Tensor) -> Tensor:
+    """From probabilities of tags at a token to those at the token before, through some transitions alone.
 
+    Args:
+        messages: Of the batch.
+        tags: (K, S)
+        allowed: (K, K, 1) bool, from a tag to the next.
+        sentence: (S,) int64.
+        step: (S,) int64, the token, at least 1.
 
-def _close(
-    chain: Chain, messages: Messages, inside: Tensor, breaks: Tensor, *, sentence: Tensor, end: Tensor
-) -> Tensor:
-    """(S,), the restricted sequences' share of all, both cut at the entity's last token."""
-    at_end = (end == chain.lengths[sentence]).unsqueeze(1)
-    ahead = messages.gamma[end.clamp(max=len(chain.emissions) - 1), sentence].unsqueeze(1) + chain.transitions
-    after_break = torch.where(at_end, chain.end, (ahead + breaks).logsumexp(2))
-    after = torch.where(at_end, chain.end, ahead.logsumexp(2))
-    share = (inside + after_break).logsumexp(1) - (messages.alpha[end - 1, sentence] + after).logsumexp(1)
-    return share.exp().clamp(max=1.0).float()
+    Returns:
+        (K, S)
+    """
+    if len(messages.alpha) == 1:
+        return tags  # no token has one before it
+    return (messages.predecessors(step, sentence) * allowed * tags).sum(1)

@@ -10,7 +10,6 @@ from allennlp.data import Vocabulary
 from allennlp.models import Model
 
 from elmo_tagger.plugin.model import ElmoBilstmCrf
-from elmo_tagger.tagging import crf
 
 TAGS = ["O", *(f"{letter}-{kind}" for letter in "BILU" for kind in ("PER", "LOC"))]
 GOLD = [["B-PER", "L-PER", "O", "U-LOC"], ["O", "U-PER"]]
@@ -209,24 +208,3 @@ def test_widths_follow_from_the_embedder() -> None:
 def test_mistakes_are_named(options: dict, message: str) -> None:
     with pytest.raises((ConfigurationError, ValueError), match=message):
         model(**options)
-
-
-def test_evaluation_makes_one_copy_from_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = []
-    monkeypatch.setattr(crf, "to_host", lambda values: copies.append(values) or values.cpu())
-    tagger = model().eval()
-    with torch.no_grad():
-        output = tagger(**batch())
-    assert len(copies) == 1
-    # What the metric was given, and what becomes text, is a view of the copy.
-    assert output["gold"].tolist() == batch()["tags"].masked_fill(~output["mask"], -1).tolist()
-    decoded, _ = tagger.crf.decode(output["emissions"], output["mask"])
-    assert torch.equal(output["decoded"], decoded)
-    likelihood = tagger.crf.log_likelihood(output["emissions"], batch()["tags"], output["mask"])
-    torch.testing.assert_close(output["loss"], -likelihood.mean())
-    assert tagger.get_metrics()["accuracy"] == pytest.approx(
-        ((decoded == batch()["tags"]) & output["mask"]).sum().item() / 6
-    )
-    copies.clear()
-    tagger.train()(**batch())["loss"].backward()
-    assert len(copies) == 1

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from functools import cached_property
 
 from elmo_tagger.text.sentence import Span
 
@@ -58,21 +56,8 @@ class EnumeratedCrf:
         return top + math.log(math.fsum(math.exp(score - top) for score in scores))
 
     def probability(self, paths: Iterator[tuple[int, ...]] | Sequence[tuple[int, ...]]) -> float:
-        """Summed probability of some sequences, from scores that are added without rounding, however large."""
-        return math.fsum(self._weights[path] for path in paths) / math.fsum(self._weights.values())
-
-    @cached_property
-    def _weights(self) -> dict[tuple[int, ...], float]:
-        """Exponential of each sequence's score, the largest 1."""
-        scores = {path: self._exact_score(path) for path in self.scores}
-        top = max(scores.values())
-        return {path: math.exp(score - top) for path, score in scores.items()}
-
-    def _exact_score(self, path: Sequence[int]) -> Fraction:
-        parts = [self.start[path[0]], self.end[path[-1]]]
-        parts += [row[tag] for row, tag in zip(self.emissions, path, strict=True)]
-        parts += [self.transitions[i][j] for i, j in itertools.pairwise(path)]
-        return sum(map(Fraction, parts), Fraction())
+        """Summed probability of some sequences."""
+        return math.exp(self.log_sum(list(paths)) - self.log_sum())
 
     def log_likelihood(self, allowed: Sequence[set[int]]) -> float:
         """Logarithm of the probability of all sequences that take an allowed tag at each token."""

@@ -7,14 +7,14 @@ import torch
 
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.crf import ConditionalRandomField
-from elmo_tagger.tagging.posteriors import Reading
+from elmo_tagger.tagging.posteriors import SpanRules
 from elmo_tagger.tagging.schemes import TagSchemeError
 from elmo_tagger.text.sentence import Span
 
 CRF = ConditionalRandomField(num_tags=3, constraints=[(3, 0), (0, 1), (1, 0), (1, 1), (1, 4)])
 ONES = torch.ones(2, 2, dtype=torch.bool)
 LEGAL = torch.tensor([[0, 1], [0, 1]])
-READING = Reading.of(["O", "B-X", "I-X"], "BIO")
+RULES = SpanRules.of(["O", "B-X", "I-X"], "BIO")
 
 
 def emissions(value=0.0):
@@ -37,13 +37,17 @@ def allowed(*tags):
     return sets
 
 
+EMISSION = (
+    "sentence 1 of the batch: the emission of token 0, tag 2 is {}, "
+    "expected a number from -10000 to 10000; did training diverge?"
+)
 CASES = [
-    (lambda: CRF.decode(emissions(torch.nan)), "sentence 1 of the batch: the emission of token 0, tag 2 is nan"),
-    (lambda: CRF.marginals(emissions(torch.inf)), "sentence 1 of the batch: the emission of token 0, tag 2 is inf"),
-    (
-        lambda: CRF.log_likelihood(emissions(-torch.inf), LEGAL),
-        "sentence 1 of the batch: the emission of token 0, tag 2 is -inf",
-    ),
+    (lambda: CRF.decode(emissions(torch.nan)), EMISSION.format("nan")),
+    (lambda: CRF.decode_n_best(emissions(torch.nan), n=3), EMISSION.format("nan")),
+    (lambda: CRF.marginals(emissions(torch.inf)), EMISSION.format("inf")),
+    (lambda: CRF.decode(emissions(1.5e4)), EMISSION.format("15000")),
+    (lambda: CRF.log_likelihood(emissions(-torch.inf), LEGAL), EMISSION.format("-inf")),
+    (lambda: CRF.log_likelihood(emissions(-1e30), allowed(0, 1, 2)), EMISSION.format("-1e+30")),
     (lambda: CRF.log_likelihood(emissions(), labels(3)), "sentence 1 of the batch, token 0: tag id 3, expected 0 to 2"),
     (
         lambda: CRF.log_likelihood(emissions(), labels(-1)),
@@ -93,7 +97,7 @@ CASES = [
         "expected spans for 2 sentences, received 1",
     ),
     (
-        lambda: CRF.span_posteriors(emissions(), queries=torch.tensor([[0, 0, 1, 0], [1, 1, 3, 0]]), reading=READING),
+        lambda: CRF.span_posteriors(emissions(), queries=torch.tensor([[0, 0, 1, 0], [1, 1, 3, 0]]), rules=RULES),
         "sentence 1 of the batch: tokens 1 to 3 (exclusive) are no span of real tokens "
         "in a batch of 2 sentences by 2 tokens",
     ),
@@ -129,24 +133,22 @@ DIVERGED = {
     "log_likelihood": lambda crf: crf.log_likelihood(emissions(), LEGAL),
     "sets of tags": lambda crf: crf.log_likelihood(emissions(), allowed(0, 1, 2)),
     "decode": lambda crf: crf.decode(emissions()),
-    "evaluate": lambda crf: crf.evaluate(emissions(), LEGAL, gold=LEGAL),
     "decode_n_best": lambda crf: crf.decode_n_best(emissions(), n=2),
     "marginals": lambda crf: crf.marginals(emissions()),
-    "span_posteriors": lambda crf: crf.span_posteriors(
-        emissions(), queries=torch.tensor([[0, 0, 1, 0]]), reading=READING
-    ),
+    "span_posteriors": lambda crf: crf.span_posteriors(emissions(), queries=torch.tensor([[0, 0, 1, 0]]), rules=RULES),
 }
 
 
 @pytest.mark.parametrize("call", DIVERGED)
 @pytest.mark.parametrize(
-    ("name", "place", "value"), [("transitions", (2, 1), torch.nan), ("end_transitions", (1,), torch.inf)]
+    ("name", "place", "value"),
+    [("transitions", (2, 1), torch.nan), ("end_transitions", (1,), torch.inf), ("start_transitions", (0,), 2e4)],
 )
 def test_a_field_whose_training_diverged(call, name, place, value):
     crf = ConditionalRandomField(num_tags=3)
     with torch.no_grad():
         getattr(crf, name)[place] = value
-    message = f"the parameter {name}{list(place)} is {value}, expected a number; did training diverge?"
+    message = f"the parameter {name}{list(place)} is {value:g}, expected a number up to 10000; did training diverge?"
     with pytest.raises(CrfInputError, match=f"^{re.escape(message)}$"):
         DIVERGED[call](crf)
 
@@ -165,8 +167,20 @@ def test_what_is_masked_is_not_refused():
     assert CRF.log_likelihood(emissions(), allowed(), mask)[1] == 0
 
 
-def test_large_finite_emissions_are_not_taken_for_infinite_ones():
-    assert CRF.decode(torch.full((2, 2, 3), 3e38))[0].tolist() == LEGAL.tolist()
+def test_the_largest_emissions_are_not_refused():
+    assert CRF.decode(torch.full((2, 2, 3), 1e4))[0].tolist() == LEGAL.tolist()
+
+
+def test_parameters_may_forbid():
+    """Other programs write minus infinity, or a very low number, where a transition is not allowed."""
+    crf = ConditionalRandomField(num_tags=3)
+    with torch.no_grad():
+        crf.transitions[0] = -torch.inf
+        crf.end_transitions[1] = -1e30
+        crf.start_transitions[1:] = -torch.inf
+    assert crf.decode(torch.zeros(1, 1, 3))[0].tolist() == [[0]]
+    with pytest.raises(CrfInputError, match=r"\(2 tokens\): the constraints allow no tag sequence"):
+        crf.decode(torch.zeros(1, 2, 3))
 
 
 def test_a_tag_of_another_scheme_in_the_vocabulary():
