@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from material import SIZES, save_random, sentences
 from table import Table, command_line
 from torch import Tensor
 
-from elmo_tagger.bilm import Bilm, Options, encode_sentences
+from elmo_tagger.bilm import Options, encode_sentences
 
 PRECISIONS = ("float32", "bfloat16")
 ROUNDED = "bfloat16, rounded_weights"
@@ -80,17 +80,18 @@ def cell(
     embed = {name: stock_embed(each) if name == "allennlp" else our_embed(each) for name, each in models.items()}
     found: dict[str, Tensor] = {}
     notes: list[dict[str, Any]] = []
+    read = _words_read(models, args.precision)
     peak = {name: measure.peak_flops(getattr(torch, name), device=args.device) for name in args.precision}
 
     def rounds(number: int) -> dict[str, Callable[[], Any]]:
         words = [next(text) for _ in range(batch)]
         ids = torch.from_numpy(encode_sentences(words)).long().to(args.device)
-        before = {name: _stored(models[name]) for name in args.precision}
+        before = dict(read)
         notes.append(
             {
                 "tokens": sum(map(len, words)),
                 "distinct": len({word for each in words for word in each}),
-                "stored": before,
+                "read": before,
                 "differences": {},
             }
         )
@@ -107,7 +108,7 @@ def cell(
 
     def finish() -> None:
         last = notes[-1]
-        met = {name: _stored(models[name]) - last["stored"][name] for name in args.precision}
+        met = {name: read[name] - last["read"][name] for name in args.precision}
         # a GPU keeps no words from batch to batch
         last["new"] = met if args.device == "cpu" else dict.fromkeys(args.precision, last["distinct"])
         last["differences"] = {name: float((found[name] - found["allennlp"]).abs().max()) for name in args.precision}
@@ -152,10 +153,16 @@ def cell(
     return rows
 
 
-def _stored(bilm: Bilm) -> int:
-    """Words that have passed the character CNN and are kept."""
-    store = bilm.word_vector_cache
-    return 0 if store is None else len(store)
+def _words_read(models: dict[str, Any], names: Sequence[str]) -> dict[str, int]:
+    """Words that have passed each model's character CNN, counted from now on."""
+    read = dict.fromkeys(names, 0)
+    for name in names:
+
+        def count(_: Any, inputs: tuple[Tensor, ...], name: str = name) -> None:
+            read[name] += len(inputs[0])
+
+        models[name].char_cnn.register_forward_pre_hook(count)
+    return read
 
 
 def meet(models: dict[str, Any], text: Iterator[list[str]], number: int) -> None:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elmo_tagger.bilm.characters import LARGEST_ID, PAD_CHARACTER
-from elmo_tagger.bilm.cpu.char_cnn import FrozenCnn
-from elmo_tagger.bilm.dispatch import is_frozen, records_gradients
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
-from elmo_tagger.bilm.parameter_cache import ParameterCache
-from elmo_tagger.bilm.precision import PRECISIONS, product_dtype, tf32
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
 _VALUES_PER_PASS = {"cpu": 2**22, "other": 2**27}
 # Words that go through the highway layers at once: the more, the fewer times their weights are read.
 _WORDS_TRANSFORMED = {"cpu": 1024, "other": 8192}
+
+
+class Stages(Protocol):
+    """What becomes of words of similar length, whoever computes it."""
+
+    @property
+    def char_embed(self) -> Tensor:
+        """(261, embedding_dim), the characters' vectors."""
+
+    def pool(self, characters: Tensor) -> Tensor:
+        """See `CharacterCnn.pool`."""
+
+    def transform(self, vectors: Tensor) -> Tensor:
+        """See `CharacterCnn.transform`; may overwrite its argument."""
 
 
 class CharacterCnn(nn.Module):
@@ -31,12 +41,11 @@ class CharacterCnn(nn.Module):
     Args:
         options: Its shape.
         projection_dim: P.
-        precision: Of products while no gradients are recorded.
 
     Source: https://github.com/allenai/bilm-tf, bilm/model.py, _build_word_char_embeddings.
     """
 
-    def __init__(self, options: CharCnnOptions, *, projection_dim: int, precision: str = PRECISIONS[0]) -> None:
+    def __init__(self, options: CharCnnOptions, *, projection_dim: int) -> None:
         super().__init__()
         self.options = options
         self.char_embed = nn.Parameter(torch.empty(CHARACTERS, options.embedding_dim))
@@ -46,9 +55,6 @@ class CharacterCnn(nn.Module):
         self.highways = nn.ModuleList(_Highway(options.n_filters) for _ in range(options.n_highway))
         self.W_proj = nn.Parameter(torch.empty(options.n_filters, projection_dim))
         self.b_proj = nn.Parameter(torch.empty(projection_dim))
-        self.precision = precision
-        self._frozen: ParameterCache[FrozenCnn] = ParameterCache()
-        self._rounded: ParameterCache[CharacterCnn] = ParameterCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -57,12 +63,13 @@ class CharacterCnn(nn.Module):
         nn.init.normal_(self.W_proj, std=1.0 / math.sqrt(self.options.n_filters))
         nn.init.zeros_(self.b_proj)
 
-    def forward(self, character_ids: Tensor, *, max_words: int | None = None) -> Tensor:
+    def forward(self, character_ids: Tensor, *, max_words: int | None = None, stages: Stages | None = None) -> Tensor:
         """Embed words.
 
         Args:
             character_ids: (W, C) integers, 1-261, and 0 which has a zero vector.
             max_words: Words of one pass; memory is bounded by it.
+            stages: What computes; this module itself by default.
 
         Returns:
             (W, P).
@@ -74,9 +81,17 @@ class CharacterCnn(nn.Module):
         if len(character_ids) == 0:
             return self.char_embed.new_zeros(0, self.W_proj.shape[1])
         counts, order = character_counts(character_ids).sort(descending=True)
-        return self.embed_sorted(character_ids[order], counts.tolist(), max_words=max_words)[order.argsort()]
+        vectors = self.embed_sorted(character_ids[order], counts.tolist(), max_words=max_words, stages=stages)
+        return vectors[order.argsort()]
 
-    def embed_sorted(self, character_ids: Tensor, counts: Sequence[int], *, max_words: int | None = None) -> Tensor:
+    def embed_sorted(
+        self,
+        character_ids: Tensor,
+        counts: Sequence[int],
+        *,
+        max_words: int | None = None,
+        stages: Stages | None = None,
+    ) -> Tensor:
         """Embed words that are known to be right, those of most characters first.
 
         Similar lengths go together, so that a pass computes few windows behind the end of its words.
@@ -85,17 +100,26 @@ class CharacterCnn(nn.Module):
             character_ids: (W, C), W at least 1.
             counts: `character_counts` of each word.
             max_words: As in `forward`.
+            stages: As in `forward`.
 
         Returns:
             (W, P).
         """
-        most = _WORDS_TRANSFORMED.get(character_ids.device.type, _WORDS_TRANSFORMED["other"])
+        stages = self if stages is None else stages
+        device = character_ids.device.type
+        most = _WORDS_TRANSFORMED.get(device, _WORDS_TRANSFORMED["other"])
+        values = _VALUES_PER_PASS.get(device, _VALUES_PER_PASS["other"])
+        words_per_pass = max(1, values // (self.options.max_characters_per_token * self.options.n_filters))
         size = min(most, max_words or most)
-        with tf32(self.precision == "tf32" and not records_gradients(self, self.char_embed)):
-            blocks = [
-                self._embed(character_ids[first : first + size].long(), counts[first : first + size])
-                for first in range(0, len(counts), size)
+        table = F.pad(stages.char_embed, (0, 0, 1, 0))
+        blocks = []
+        for first in range(0, len(counts), size):
+            ids, own = character_ids[first : first + size].long(), counts[first : first + size]
+            pooled = [
+                stages.pool(table[ids[start : start + words_per_pass, : self._columns(own[start])]])
+                for start in range(0, len(own), words_per_pass)
             ]
+            blocks.append(stages.transform(torch.cat(pooled)).to(self.b_proj.dtype))
         return torch.cat(blocks)
 
     def check(self, character_ids: Tensor) -> None:
@@ -114,39 +138,14 @@ class CharacterCnn(nn.Module):
         if low < 0 or high > LARGEST_ID:
             raise ValueError(f"expected character ids of 0 to {LARGEST_ID}, received {low} to {high}")
 
-    def _stages(self) -> FrozenCnn | CharacterCnn:
-        """What computes: the fast path, a copy in another type, or this module itself."""
-        dtype = product_dtype(self.precision, self.b_proj.dtype)
-        if is_frozen(self, self.char_embed):
-            return self._frozen.of(self.parameters(), lambda: FrozenCnn(self, dtype=dtype))
-        if dtype == self.b_proj.dtype or records_gradients(self, self.char_embed):
-            return self
-        return self._rounded.of(self.parameters(), lambda: copy.deepcopy(self).to(dtype))
-
-    def _words_per_pass(self) -> int:
-        device = self.char_embed.device.type
-        values = _VALUES_PER_PASS.get(device, _VALUES_PER_PASS["other"])
-        return max(1, values // (self.options.max_characters_per_token * self.options.n_filters))
-
     def _columns(self, longest: int) -> int:
         """Characters that suffice for words of `longest` characters.
 
-        All windows that lie wholly in the filling have the same value; the widest filter needs one of them, and the
+        All windows that lie wholly in the padding have the same value; the widest filter needs one of them, and the
         maximum over the word does not change with more.
         """
         widest = max(width for width, _ in self.options.filters)
         return min(self.options.max_characters_per_token, longest + widest)
-
-    def _embed(self, character_ids: Tensor, counts: Sequence[int]) -> Tensor:
-        """Words (W, C), the longest first, with their characters counted: (W, P)."""
-        stages = self._stages()
-        table = F.pad(stages.char_embed, (0, 0, 1, 0))
-        size = self._words_per_pass()
-        pooled = [
-            stages.pool(table[character_ids[first : first + size, : self._columns(counts[first])]])
-            for first in range(0, len(counts), size)
-        ]
-        return stages.transform(torch.cat(pooled)).to(self.b_proj.dtype)
 
     def pool(self, characters: Tensor) -> Tensor:
         """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim)."""
@@ -211,6 +210,6 @@ class _Highway(nn.Module):
 
 
 def character_counts(character_ids: Tensor) -> Tensor:
-    """Characters (W,) up to the last one that is not filling."""
+    """Characters (W,) up to the last one that is not padding."""
     places = torch.arange(1, character_ids.shape[1] + 1, device=character_ids.device)
     return ((character_ids != PAD_CHARACTER) * places).amax(dim=1)

@@ -1,54 +1,66 @@
-"""Which of several ways to compute the same is taken.
+"""The one place that chooses who computes a biLM: the reference, or an implementation that is faster where it applies.
 
-The reference is the one that can be read: operations that autograd knows, any device, any type. The others are faster
-where they apply, and are tested against it.
+A new fast path is a folder with a subclass of `Reference`, and its name in `FAST_PATHS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
-import torch
 from torch import Tensor, nn
 
-_REFERENCE_ONLY = ContextVar("reference_only", default=False)
-_RECORDED_ON = {"cuda"}  # what can be recorded runs anywhere, but only gains there
+from elmo_tagger.bilm.backward.training import CpuTraining
+from elmo_tagger.bilm.cpu.inference import CpuInference
+from elmo_tagger.bilm.cuda.inference import CudaInference
+from elmo_tagger.bilm.reference import Parts, Reference, records_gradients
+
+Implementation = type[Reference]
+
+FAST_PATHS: tuple[Implementation, ...] = (CudaInference, CpuInference, CpuTraining)
+"""The first that suits a device is taken, and the reference where none does."""
+
+_allowed: ContextVar[tuple[Implementation, ...]] = ContextVar("allowed", default=FAST_PATHS)
 
 
 @contextmanager
-def reference_only() -> Iterator[None]:
-    """Within, the biLM is computed by its reference, however slow."""
-    token = _REFERENCE_ONLY.set(True)
+def using(*paths: Implementation) -> Iterator[None]:
+    """Within, biLMs are computed by the first of these implementations that suits, or else by the reference."""
+    token = _allowed.set(paths)
     try:
         yield
     finally:
-        _REFERENCE_ONLY.reset(token)
+        _allowed.reset(token)
 
 
-def is_frozen(module: nn.Module, inputs: Tensor) -> bool:
-    """Whether a module may take the path of frozen weights: on a CPU, and no gradients are recorded."""
-    if _REFERENCE_ONLY.get() or inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-        return False
-    return not records_gradients(module, inputs)
+def reference_only() -> AbstractContextManager[None]:
+    """Within, biLMs are computed by the reference, however slow."""
+    return using()
 
 
-def is_recorded(module: nn.Module, inputs: Tensor) -> bool:
-    """Whether a module may take the path of frozen weights for CUDA (not ROCm, which also says "cuda")."""
-    device = inputs.device.type
-    if _REFERENCE_ONLY.get() or device not in _RECORDED_ON or torch.version.hip or torch.is_autocast_enabled(device):
-        return False
-    return not records_gradients(module, inputs)
+class Dispatch:
+    """The implementations of one biLM, each made when it is first chosen.
 
+    A copy of the biLM starts without what they have derived from its weights.
 
-def records_gradients(module: nn.Module, inputs: Tensor) -> bool:
-    """Whether what a module makes of inputs will have gradients."""
-    if not torch.is_grad_enabled():
-        return False
-    return inputs.requires_grad or any(parameter.requires_grad for parameter in module.parameters())
+    Args:
+        parts: What they compute with.
+    """
 
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._made: dict[Implementation, Reference] = {}
 
-def has_own_backward(module: nn.Module, inputs: Tensor) -> bool:
-    """Whether the LSTM may take its own backward."""
-    return not _REFERENCE_ONLY.get() and records_gradients(module, inputs)
+    def choose(self, module: nn.Module, inputs: Tensor) -> Reference:
+        """The implementation for what a module of the biLM is to make of inputs."""
+        gradients = records_gradients(module, inputs)
+        suitable = (path for path in _allowed.get() if path.suits(inputs.device, gradients=gradients))
+        kind = next(suitable, Reference)
+        if kind not in self._made:
+            self._made[kind] = kind(self.parts)
+        return self._made[kind]
+
+    def forget(self) -> None:
+        """Let go of all that was derived from the weights, which may be leaving their device."""
+        self._made.clear()

@@ -1,22 +1,15 @@
-"""Sentences to the five outputs that TF-Hub's ELMo module names."""
+"""What TF-Hub's ELMo module took and gave: strings or lists of words, and five outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.characters import encode_sentences
-from elmo_tagger.bilm.device import to_device
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.pooling import pool
 from elmo_tagger.text import split_at_spaces
-
-if TYPE_CHECKING:
-    from elmo_tagger.bilm.model import Bilm
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,25 @@ class Embedding:
     default: Tensor
     mask: Tensor
 
+    @classmethod
+    def of(cls, layers: Sequence[Tensor], mask: Tensor, *, mix: ScalarMix | None = None) -> Embedding:
+        """The outputs from a biLM's layers.
+
+        Args:
+            layers: L tensors (B, T, 2P), the character CNN's first, which holds its values twice.
+            mask: (B, T) bool.
+            mix: Of the layers; an even one by default.
+        """
+        mix = ScalarMix(len(layers), trainable=False).to(mask.device) if mix is None else mix
+        elmo: Tensor = mix(layers, mask) * mask.unsqueeze(-1)
+        return cls(
+            word_emb=layers[0][..., : layers[0].shape[-1] // 2],
+            lstm_outputs=tuple(layers[1:]),
+            elmo=elmo,
+            default=pool(elmo, mask, "mean"),
+            mask=mask,
+        )
+
     @property
     def lstm_outputs1(self) -> Tensor:
         """(B, T, 2P), the first LSTM layer's vectors."""
@@ -57,48 +69,12 @@ class Embedding:
         return self.lstm_outputs[number - 1]
 
 
-def embed(
-    bilm: Bilm,
-    sentences: Sequence[str] | Sequence[Sequence[str]],
-    lengths: Sequence[int] | None = None,
-    *,
-    mix: ScalarMix | None = None,
-) -> Embedding:
-    """Embed sentences, each independently of the others.
-
-    No gradients are recorded in the biLM, but in a mix that is given.
-
-    Args:
-        bilm: A stateless biLM.
-        sentences: Strings, split at spaces, or lists of words.
-        lengths: For lists of words, how many of each count; all by default. As TF-Hub's `tokens`, whose lists are
-            filled to one length.
-        mix: Of the layers; an even one by default, as TF-Hub's before training.
+def words_of(sentences: Sequence[str] | Sequence[Sequence[str]], lengths: Sequence[int] | None) -> list[list[str]]:
+    """The words of sentences given as for `Bilm.embed`.
 
     Raises:
-        ValueError: The biLM is stateful, or `lengths` do not fit.
+        ValueError: `lengths` do not fit, or `sentences` is a string.
     """
-    if bilm.stateful:
-        raise ValueError("expected a stateless biLM: this one's vectors depend on the sentences before")
-    words = _words(sentences, lengths)
-    device = bilm.char_cnn.char_embed.device
-    limit = bilm.options.char_cnn.max_characters_per_token
-    ids = to_device(torch.from_numpy(encode_sentences(words, max_characters=limit)), device)
-    with torch.no_grad():
-        output = bilm(ids)
-    layers = [output.layers[number] for number in range(bilm.num_layers)]
-    mix = ScalarMix(bilm.num_layers, trainable=False).to(device) if mix is None else mix
-    elmo: Tensor = mix(layers, output.mask) * output.mask.unsqueeze(-1)
-    return Embedding(
-        word_emb=layers[0][..., : bilm.output_dim // 2],
-        lstm_outputs=tuple(layers[1:]),
-        elmo=elmo,
-        default=pool(elmo, output.mask, "mean"),
-        mask=output.mask,
-    )
-
-
-def _words(sentences: Sequence[str] | Sequence[Sequence[str]], lengths: Sequence[int] | None) -> list[list[str]]:
     if isinstance(sentences, str):
         raise ValueError(f"sentences: expected a list of sentences, received the string {sentences[:40]!r}")
     kinds = {isinstance(sentence, str) for sentence in sentences}

@@ -7,10 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
-from elmo_tagger.bilm.cuda.gradient import FusedSteps
-from elmo_tagger.bilm.cuda.ops import has_triton
-from elmo_tagger.bilm.dispatch import has_own_backward
 from elmo_tagger.bilm.options import LstmOptions
 
 State = tuple[Tensor, Tensor]
@@ -45,30 +41,18 @@ class ProjectedLstm(nn.Module):
         nn.init.zeros_(self.B)
 
     def forward(self, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
-        """Run a stretch of steps.
+        """Run a chunk of steps.
+
+        Weights may have a narrower type than the rest: products then have theirs, cells keep that of the state.
 
         Args:
-            inputs: (2, N, P), the words of the stretch step by step; see `packing`.
+            inputs: (2, N, P), the words of the chunk step by step; see `packing`.
             sizes: Sentences of each step, never increasing; their sum is N.
-            state: State of R sentences before the stretch, R at least `sizes[0]`, in the packing's order.
+            state: State of R sentences before the chunk, R at least `sizes[0]`, in the packing's order.
 
         Returns:
             Outputs (2, N, P), without skip connection, and the state of all R sentences afterwards: a sentence that
             ended keeps the state of its last step.
-        """
-        if has_own_backward(self, inputs):
-            clips = self.options.cell_clip, self.options.proj_clip
-            steps = FusedSteps if has_triton(inputs.device) else LstmSteps
-            outputs, output, cell = steps.apply(  # type: ignore[no-untyped-call]
-                inputs, self.W_0, self.gate_bias(), self.W_P_0, *state, sizes, clips
-            )
-            return outputs, (output, cell)
-        return self.reference(inputs, sizes, state)
-
-    def reference(self, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
-        """What `forward` computes, step by step, by operations that autograd knows.
-
-        Weights may have a narrower type than the rest: products then have theirs, cells keep that of the state.
         """
         width, narrow = self.options.projection_dim, self.W_0.dtype
         recurrent = self.W_0[:, width:]

@@ -5,34 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elmo_tagger.bilm import embedding
 from elmo_tagger.bilm.char_cnn import CharacterCnn
-from elmo_tagger.bilm.characters import boundary_ids
-from elmo_tagger.bilm.cpu.word_vector_cache import WordVectorCache
-from elmo_tagger.bilm.cuda.deduplicate import survey
+from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
 from elmo_tagger.bilm.device import to_device
-from elmo_tagger.bilm.dispatch import is_frozen, is_recorded, records_gradients
-from elmo_tagger.bilm.distinct import distinct_rows
+from elmo_tagger.bilm.dispatch import Dispatch
+from elmo_tagger.bilm.embedding import Embedding, words_of
 from elmo_tagger.bilm.loading import hdf5_weights
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
+from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.parameter_cache import ParameterCache
-from elmo_tagger.bilm.precision import checked_precision, product_dtype, tf32
+from elmo_tagger.bilm.precision import checked_precision, product_dtype
+from elmo_tagger.bilm.reference import BEGIN, BOUNDARIES, END, Parts, WordTable
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.text.outputs import Target
 
 STORED_WORDS = 2**15
 """Words that a biLM keeps the vectors of by default: 64 MiB at a width of 512; 95 % of English text."""
-
-# Rows of the table of word vectors that hold the boundaries; the words follow.
-_BEGIN, _END, _BOUNDARIES = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Bilm(nn.Module):
 
     Args:
         options: Its shape.
-        stateful: Carry the LSTM's state from one call to the next, lane by lane of the batch, as bilm-tf does. By
+        stateful: Carry the LSTM's state from one call to the next, row by row of the batch, as bilm-tf does. By
             default a sentence's vectors depend on that sentence alone.
         max_tokens_per_pass: Bound on the words whose windows in the CNN and gates in the LSTM are held at once. What
             else is held is of the size of the character ids and of the layers asked for, unless gradients are recorded.
@@ -89,12 +85,9 @@ class Bilm(nn.Module):
             raise ValueError(f"stored_words: expected a number of words, 0 or more, received {stored_words}")
         self.options = options
         self.max_tokens_per_pass = max_tokens_per_pass
-        self.precision = checked_precision(precision)
-        self.stored_words = stored_words
-        width = options.lstm.projection_dim
-        self.char_cnn = CharacterCnn(options.char_cnn, projection_dim=width, precision=precision)
-        self.lstm = LstmStack(options.lstm, stateful=stateful, precision=precision)
-        self._store: ParameterCache[WordVectorCache] = ParameterCache()
+        self.char_cnn = CharacterCnn(options.char_cnn, projection_dim=options.lstm.projection_dim)
+        self.lstm = LstmStack(options.lstm, stateful=stateful)
+        self._dispatch = Dispatch(Parts(self.char_cnn, self.lstm, checked_precision(precision), stored_words))
         if rounded_weights:
             for name, parameter in self.named_parameters():
                 if name.rpartition(".")[2].startswith("W_"):  # a factor of products; embeddings and biases are not
@@ -147,9 +140,18 @@ class Bilm(nn.Module):
         return self.lstm.stateful
 
     @property
-    def word_vector_cache(self) -> WordVectorCache | None:
-        """The vectors of words met before; None before the first word, and where none are kept."""
-        return self._store.current
+    def precision(self) -> str:
+        """What the factors of products are rounded to while no gradients are recorded."""
+        return self._dispatch.parts.precision
+
+    @property
+    def stored_words(self) -> int:
+        """Words whose vectors are kept from call to call on a CPU; 0 for none."""
+        return self._dispatch.parts.stored_words
+
+    @stored_words.setter
+    def stored_words(self, number: int) -> None:
+        self._dispatch.parts.stored_words = number
 
     @property
     def output_dim(self) -> int:
@@ -191,24 +193,11 @@ class Bilm(nn.Module):
         present = (character_ids != 0).any(dim=-1)
         if mask is not None:
             present = present & _checked_mask(mask, present)
-        if is_recorded(self, character_ids):
-            return self._surveyed(character_ids, present, layers, keep_boundaries)
-        distinct, places = distinct_rows(character_ids[present])
-        vectors = self.embed_words(torch.cat([self._boundary_ids().to(distinct), distinct]))
-        words = torch.full_like(present, NO_WORD, dtype=torch.int64)
-        words[present] = places + _BOUNDARIES
-        return self._contextualize(vectors, words, layers, keep_boundaries)
-
-    def _surveyed(
-        self, character_ids: Tensor, present: Tensor, layers: Sequence[int] | None, keep_boundaries: bool
-    ) -> BilmOutput:
-        """What `forward` computes, with one question to the device."""
-        found = survey(self.char_cnn, self._boundary_ids(), character_ids, present)
-        vectors = self.char_cnn.embed_sorted(found.ids, found.characters, max_words=self.max_tokens_per_pass)
-        table = torch.cat([vectors[found.places[:_BOUNDARIES]], vectors])
-        words = found.places[_BOUNDARIES:].view_as(present) + _BOUNDARIES
-        grid = torch.where(present, words, NO_WORD)
-        return self._contextualize(table, grid, layers, keep_boundaries, found.lengths)
+        implementation = self._dispatch.choose(self.char_cnn, character_ids)
+        table = implementation.embed_batch(
+            character_ids, present, self._boundary_ids(), max_words=self.max_tokens_per_pass
+        )
+        return self._contextualize(table, layers, keep_boundaries)
 
     def embed(
         self,
@@ -216,21 +205,32 @@ class Bilm(nn.Module):
         lengths: Sequence[int] | None = None,
         *,
         mix: ScalarMix | None = None,
-    ) -> embedding.Embedding:
-        """Embed sentences given as text, with the five outputs of TF-Hub's module; see `embedding.embed`."""
-        return embedding.embed(self, sentences, lengths, mix=mix)
+    ) -> Embedding:
+        """Embed sentences given as text, each independently of the others, with the five outputs of TF-Hub's module.
+
+        No gradients are recorded in the biLM, but in a mix that is given.
+
+        Args:
+            sentences: Strings, split at spaces, or lists of words.
+            lengths: For lists of words, how many of each count; all by default. As TF-Hub's `tokens`, whose lists are
+                filled to one length.
+            mix: Of the layers; an even one by default, as TF-Hub's before training.
+
+        Raises:
+            ValueError: The biLM is stateful, or `lengths` do not fit.
+        """
+        if self.stateful:
+            raise ValueError("expected a stateless biLM: this one's vectors depend on the sentences before")
+        words = words_of(sentences, lengths)
+        ids = encode_sentences(words, max_characters=self.options.char_cnn.max_characters_per_token)
+        with torch.no_grad():
+            output = self(to_device(torch.from_numpy(ids), self.char_cnn.char_embed.device))
+        return Embedding.of([output.layers[number] for number in range(self.num_layers)], output.mask, mix=mix)
 
     def embed_words(self, character_ids: Tensor) -> Tensor:
         """Character-CNN vectors (W, P) of words (W, C)."""
-        if self.stored_words and is_frozen(self.char_cnn, character_ids):
-            self.char_cnn.check(character_ids)
-            store = self._store.of(self.char_cnn.parameters(), lambda: WordVectorCache(self.stored_words))
-            return store.look_up(character_ids, self._embed_words)
-        return self._embed_words(character_ids)
-
-    def _embed_words(self, character_ids: Tensor) -> Tensor:
-        vectors: Tensor = self.char_cnn(character_ids, max_words=self.max_tokens_per_pass)
-        return vectors
+        implementation = self._dispatch.choose(self.char_cnn, character_ids)
+        return implementation.embed_words(character_ids, max_words=self.max_tokens_per_pass)
 
     def embed_boundaries(self) -> Tensor:
         """Character-CNN vectors (2, P) of begin and end of sentence."""
@@ -262,12 +262,32 @@ class Bilm(nn.Module):
         if boundary_vectors is None:
             boundary_vectors = self.embed_boundaries()
         vectors = torch.cat([boundary_vectors, word_vectors])
-        shifted = torch.where(words >= 0, words + _BOUNDARIES, NO_WORD)
-        return self._contextualize(vectors, shifted, layers, keep_boundaries, lengths)
+        shifted = torch.where(words >= 0, words + BOUNDARIES, NO_WORD)
+        return self._contextualize(WordTable(vectors, shifted, lengths), layers, keep_boundaries)
+
+    def run_layer(self, number: int, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+        """Run one LSTM layer over a chunk of steps, as a training of the language model does.
+
+        Args:
+            number: Of the layer, counted from 0.
+            inputs: As in `ProjectedLstm.forward`, like the arguments after it.
+            sizes: See there.
+            state: See there.
+
+        Returns:
+            Outputs and state, see there.
+        """
+        layer = cast(ProjectedLstm, self.lstm.layers[number])
+        return self._dispatch.choose(layer, inputs).run_layer(layer, inputs, sizes, state)
 
     def reset_states(self) -> None:
         """Forget the state that earlier calls left (only a stateful biLM has any)."""
-        self.lstm.reset()
+        self.lstm.reset_states()
+
+    def _apply(self, *arguments: Any, **options: Any) -> Bilm:
+        self._dispatch.forget()  # the weights may be leaving their device
+        super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
+        return self
 
     def _boundary_ids(self) -> Tensor:
         ids = boundary_ids(max_characters=self.options.char_cnn.max_characters_per_token)
@@ -281,22 +301,20 @@ class Bilm(nn.Module):
                 raise ValueError(f"layer {layer}: expected a number from 0 to {self.num_layers - 1} (0: character CNN)")
         return sorted(set(layers))
 
-    def _contextualize(
-        self,
-        vectors: Tensor,
-        words: Tensor,
-        layers: Sequence[int] | None,
-        keep_boundaries: bool,
-        lengths: Sequence[int] | None = None,
-    ) -> BilmOutput:
-        # vectors: (W + 2, P), words: (B, T), rows of `vectors`, lengths: words of each sentence, if known
+    def _contextualize(self, table: WordTable, layers: Sequence[int] | None, keep_boundaries: bool) -> BilmOutput:
+        vectors, words, lengths = table.vectors, table.words, table.lengths
         wanted = self._wanted(layers)
         depths = [layer for layer in wanted if layer > 0]
         grid, ends = self._with_boundaries(words)
         if lengths is not None:
-            lengths = [length + _BOUNDARIES if length or self.stateful else 0 for length in lengths]
-        with tf32(self.precision == "tf32" and not records_gradients(self.lstm, vectors)):
-            outputs = self.lstm(vectors, grid, depths=depths, max_words=self.max_tokens_per_pass, lengths=lengths)
+            lengths = [length + BOUNDARIES if length or self.stateful else 0 for length in lengths]
+        states = self.lstm.carried_states(len(words), like=vectors) if self.stateful else None
+        implementation = self._dispatch.choose(self.lstm, vectors)
+        outputs = implementation.run_layers(
+            vectors, grid, states, depths=depths, max_words=self.max_tokens_per_pass, lengths=lengths
+        )
+        if states is not None:
+            self.lstm.carry(states)
         shown = grid if keep_boundaries else words
         if not keep_boundaries:
             # the place of a sentence's end is a place of padding once boundaries are gone
@@ -317,11 +335,11 @@ class Bilm(nn.Module):
         """
         places = torch.arange(1, words.shape[1] + 1, device=words.device)
         last = F.pad((words != NO_WORD) * places, (1, 0)).amax(dim=1, keepdim=True)  # 0 for an empty sentence
-        # bilm-tf's lanes step through the boundaries of an empty sentence too; without state that is lost work
+        # bilm-tf's rows step through the boundaries of an empty sentence too; without state that is lost work
         skipped = (last == 0) & (not self.stateful)
         grid = F.pad(words, (1, 1), value=NO_WORD)
-        grid[:, :1] = torch.where(skipped, NO_WORD, _BEGIN)
-        return grid.scatter(1, last + 1, torch.where(skipped, NO_WORD, _END)), last.squeeze(1) + 1
+        grid[:, :1] = torch.where(skipped, NO_WORD, BEGIN)
+        return grid.scatter(1, last + 1, torch.where(skipped, NO_WORD, END)), last.squeeze(1) + 1
 
 
 def _checked_mask(mask: Tensor, present: Tensor) -> Tensor:

@@ -22,20 +22,20 @@ class Packing:
     Attributes:
         sentences: (R,) int64, indices of the sentences in the batch, longest first; none is empty.
         sizes: Sentences of each step, never increasing; their sum is N, the number of words.
-        places: (2, N) int64, where the word lies in the flattened grid: forward, backward.
+        indices: (2, N) int64, where the word lies in the flattened grid: forward, backward.
     """
 
     sentences: Tensor
     sizes: list[int]
-    places: Tensor
+    indices: Tensor
 
-    def stretches(self, max_words: int | None) -> list[tuple[list[int], Tensor]]:
-        """Cut into stretches of whole steps with at most `max_words` words each (one step at least).
+    def chunks(self, max_words: int | None) -> list[tuple[list[int], Tensor]]:
+        """Cut into chunks of whole steps with at most `max_words` words each (one step at least).
 
         Returns:
-            For each stretch its sizes and its columns of `places`.
+            For each chunk its sizes and its columns of `indices`.
         """
-        stretches: list[tuple[list[int], Tensor]] = []
+        chunks: list[tuple[list[int], Tensor]] = []
         first = 0
         offset = 0
         while first < len(self.sizes):
@@ -44,9 +44,9 @@ class Packing:
             while last < len(self.sizes) and (max_words is None or words + self.sizes[last] <= max_words):
                 words += self.sizes[last]
                 last += 1
-            stretches.append((self.sizes[first:last], self.places[:, offset : offset + words]))
+            chunks.append((self.sizes[first:last], self.indices[:, offset : offset + words]))
             first, offset = last, offset + words
-        return stretches
+        return chunks
 
 
 def pack(words: Tensor, *, max_sentences: int | None = None) -> list[Packing]:
@@ -61,7 +61,7 @@ def pack(words: Tensor, *, max_sentences: int | None = None) -> list[Packing]:
     """
     mask = words != NO_WORD
     lengths = mask.sum(dim=1)
-    flat = mask.flatten().nonzero().squeeze(1)  # places of words, sentence by sentence
+    flat = mask.flatten().nonzero().squeeze(1)  # indices of words, sentence by sentence
     starts = lengths.cumsum(0) - lengths  # where a sentence's words start in `flat`
     order = lengths.argsort(descending=True, stable=True)
     order = order[: int((lengths > 0).sum())]
@@ -78,4 +78,4 @@ def _pack(sentences: Tensor, lengths: Tensor, starts: Tensor, flat: Tensor) -> P
     rows = torch.arange(len(steps), device=flat.device) - first_of_step
     forward = starts[rows] + steps
     backward = starts[rows] + lengths[rows] - 1 - steps
-    return Packing(sentences=sentences, sizes=sizes.tolist(), places=flat[torch.stack([forward, backward])])
+    return Packing(sentences=sentences, sizes=sizes.tolist(), indices=flat[torch.stack([forward, backward])])

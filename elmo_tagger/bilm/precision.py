@@ -12,6 +12,7 @@ PRECISIONS = ("float32", "bfloat16", "float16", "tf32")
 """Of the factors of products. `tf32`: float32 that CUDA rounds to 10 bits of mantissa; elsewhere plain float32."""
 TRAINING_PRECISIONS = PRECISIONS[:2]
 
+_CHANGING = threading.RLock()
 _NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -38,47 +39,26 @@ def float32_products() -> object:
 
 @contextmanager
 def tf32(rounds: bool) -> Iterator[None]:
-    """Within, if `rounds`, CUDA's products of float32 have TF32 factors; those of other threads too."""
+    """Within, if `rounds`, CUDA's products of float32 have TF32 factors.
+
+    The setting is one for the whole process, so threads that change it take turns.
+    """
     if not rounds:
         yield
         return
-    _TF32.take()
-    try:
-        yield
-    finally:
-        _TF32.leave()
+    with _CHANGING:
+        before = float32_products()
+        _set_float32_products(_setting()[1])
+        try:
+            yield
+        finally:
+            _set_float32_products(before)
 
 
-class _Tf32:
-    """Holds PyTorch's setting: the first of several threads changes it, the last one puts it back."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._holders = 0
-        self._before: object = None
-
-    def take(self) -> None:
-        """Change it, if it is not TF32 anyhow."""
-        with self._lock:
-            if self._holders == 0:
-                self._before = float32_products()
-                self._set(_setting()[1])
-            self._holders += 1
-
-    def leave(self) -> None:
-        """Put it back."""
-        with self._lock:
-            self._holders -= 1
-            if self._holders == 0:
-                self._set(self._before)
-
-    def _set(self, value: object) -> None:
-        # what is written no longer follows torch.backends.fp32_precision, so nothing is that need not be
-        if value != float32_products():
-            setattr(torch.backends.cuda.matmul, _setting()[0], value)
-
-
-_TF32 = _Tf32()
+def _set_float32_products(value: object) -> None:
+    # what is written no longer follows torch.backends.fp32_precision, so nothing is that need not be
+    if value != float32_products():
+        setattr(torch.backends.cuda.matmul, _setting()[0], value)
 
 
 def _setting() -> tuple[str, object]:

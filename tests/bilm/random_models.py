@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 
 from elmo_tagger.bilm import Bilm, Options
+from elmo_tagger.bilm.cuda.inference import CudaInference
+from elmo_tagger.bilm.dispatch import Dispatch
 from elmo_tagger.bilm.loading.hdf5_weights import slots
+from elmo_tagger.bilm.reference import Parts
 
 # float32 on a CPU: sums of some hundred terms of size 1. Set once for the folder.
 TOLERANCE = 1e-5
@@ -49,6 +52,20 @@ def random_bilm(raw=None, *, seed=0, scale=0.7, dtype=torch.float32, **arguments
         for parameter in bilm.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
     return bilm.to(dtype).requires_grad_(False)
+
+
+class CudaOnCpu(CudaInference):
+    """The implementation for CUDA on a CPU, where recorded work is simply done again."""
+
+    @staticmethod
+    def suits(device, *, gradients):
+        return device.type == "cpu" and not gradients
+
+
+def implementation(bilm):
+    """The name of what computes a biLM's layers now."""
+    parts = Parts(bilm.char_cnn, bilm.lstm, bilm.precision, bilm.stored_words)
+    return Dispatch(parts).choose(bilm.lstm, bilm.lstm.layers[0].B.detach()).name
 
 
 def named_weights(bilm):

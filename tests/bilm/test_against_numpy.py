@@ -39,7 +39,7 @@ batches = st.lists(st.lists(st.sampled_from(WORDS), max_size=5), min_size=1, max
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(shapes, batches, st.sampled_from([None, 1, 3]), st.integers(0, 99))
-@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["frozen", "reference"])
+@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["cpu", "reference"])
 def test_all_layers_of_any_model_and_batch(path, shape, sentences, bound, seed):
     raw = raw_options(**shape)
     bilm = random_bilm(raw, seed=seed, dtype=torch.float64, max_tokens_per_pass=bound)
@@ -56,8 +56,8 @@ def test_all_layers_of_any_model_and_batch(path, shape, sentences, bound, seed):
 
 
 @pytest.mark.parametrize("bound", [None, 2])
-@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["frozen", "reference"])
-def test_carried_state_of_lanes(path, bound):
+@pytest.mark.parametrize("path", [nullcontext, reference_only], ids=["cpu", "reference"])
+def test_state_carried_from_batch_to_batch(path, bound):
     """Batches that grow, shrink and have empty sentences, each lane compared with its own history."""
     raw = raw_options(n_layers=3)
     bilm = random_bilm(raw, dtype=torch.float64, stateful=True, max_tokens_per_pass=bound)

@@ -22,8 +22,8 @@ def test_order_within_a_row_counts():
     assert len(found) == 3
 
 
-def test_equal_fingerprints_do_not_merge_rows(monkeypatch):
-    monkeypatch.setattr(distinct, "fingerprints", lambda rows: rows.sum(dim=1))
+def test_rows_of_one_hash_are_not_merged(monkeypatch):
+    monkeypatch.setattr(distinct, "row_hashes", lambda rows: rows.sum(dim=1))
     rows = torch.tensor([[1, 2], [2, 1], [1, 2]])
     found, places = distinct.distinct_rows(rows)
     assert torch.equal(found[places], rows)

@@ -1,6 +1,8 @@
-"""PyTorch's setting for products of float32: borrowed, by several threads too, and given back."""
+"""PyTorch's setting for products of float32: changed while it is needed, and put back."""
 
 from __future__ import annotations
+
+import threading
 
 import pytest
 import torch
@@ -23,7 +25,7 @@ def as_before():
     torch.set_float32_matmul_precision(before)
 
 
-def test_it_is_set_within_alone():
+def test_the_setting_is_put_back():
     before = float32_products()
     with tf32(False):
         assert float32_products() == before
@@ -38,22 +40,37 @@ def test_it_is_set_within_alone():
     assert float32_products() == before
 
 
-def test_threads_that_overlap():
-    """In whichever order they leave: the setting belongs to the process."""
-    before = float32_products()
-    first, plain, second = tf32(True), tf32(False), tf32(True)
-    for each in (first, plain, second):
-        each.__enter__()
-    for each in (first, plain):
-        each.__exit__(None, None, None)
-        assert float32_products() == TF32
-    second.__exit__(None, None, None)
+def test_a_second_thread_waits_for_the_first_to_put_it_back():
+    before, seen = float32_products(), []
+    entered, may_leave = threading.Event(), threading.Event()
+
+    def first():
+        with tf32(True):
+            entered.set()
+            may_leave.wait(20)
+            seen.append("first")
+
+    def second():
+        entered.wait(20)
+        with tf32(True):
+            seen.append("second")
+            assert float32_products() == TF32
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    entered.wait(20)
+    assert float32_products() == TF32
+    may_leave.set()
+    for thread in threads:
+        thread.join()
+    assert seen == ["first", "second"]
     assert float32_products() == before
 
 
 @pytest.mark.skipif(not NEW, reason="needs PyTorch 2.9")
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
-def test_who_set_it_by_its_new_name(precision):
+def test_a_setting_by_the_new_name_stays(precision):
     """PyTorch then refuses to tell it by the old one."""
     MATMUL.fp32_precision = "tf32"
     ids = torch.from_numpy(encode_sentences([["a"]], max_characters=12))
@@ -63,7 +80,7 @@ def test_who_set_it_by_its_new_name(precision):
 
 @pytest.mark.parametrize("name", ["highest", "high", "medium"])
 @pytest.mark.parametrize("rounds", [False, True])
-def test_who_set_it_by_its_oldest_name(name, rounds):
+def test_a_setting_by_the_oldest_name_stays(name, rounds):
     torch.set_float32_matmul_precision(name)
     allowed = MATMUL.allow_tf32
     with tf32(rounds):

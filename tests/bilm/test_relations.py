@@ -7,7 +7,6 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from elmo_tagger.bilm import encode_sentences, encode_words
-from elmo_tagger.bilm.cpu.lstm import FrozenLstm
 from tests.bilm.random_models import WORDS, random_bilm, raw_options
 
 # A sentence's numbers may depend on its batch only through the order of sums.
@@ -90,26 +89,6 @@ def test_fewer_layers_are_those_of_all(bilm):
         assert list(some.layers) == sorted(wanted)
         for layer, values in some.layers.items():
             assert torch.equal(values, everything.layers[layer])
-
-
-@pytest.mark.parametrize("trainable", [True, False], ids=["reference", "frozen"])
-def test_layers_that_nobody_asked_for_are_not_computed(trainable, monkeypatch):
-    bilm = random_bilm(raw_options(n_layers=3)).requires_grad_(trainable)
-    visited = []
-    for depth, layer in enumerate(bilm.lstm.layers, start=1):
-        layer.register_forward_hook(lambda *_, depth=depth: visited.append(depth))
-    run = FrozenLstm.run
-
-    def noted(layer, *arguments):
-        visited.append(layer.direction)
-        return run(layer, *arguments)
-
-    monkeypatch.setattr(FrozenLstm, "run", noted)
-    for wanted, depth in (([0], 0), ([1], 1), ([2, 0], 2), (None, 3)):
-        visited.clear()
-        bilm(ids_of(SENTENCES), layers=wanted)
-        # the frozen path runs each direction of each layer, in any order
-        assert sorted(visited) == (list(range(1, depth + 1)) if trainable else [0] * depth + [1] * depth)
 
 
 def test_words_given_once_are_as_given_in_place(bilm):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from elmo_tagger.bilm import Bilm, dispatch, encode_sentences
-from elmo_tagger.bilm.dispatch import is_recorded, reference_only
+from elmo_tagger.bilm import Bilm, encode_sentences
+from elmo_tagger.bilm.dispatch import reference_only, using
 from elmo_tagger.bilm.model import BilmOutput
+from tests.bilm.random_models import CudaOnCpu
 
 FILES = ("fixtures/bilm/options.json", "fixtures/bilm/weights.hdf5")
 SENTENCES = [["Nell", "sat", "in", "Reykjavík", "."], ["Yes"], [], ["a", "b", "a"]]
@@ -39,16 +40,15 @@ def test_vectors_are_those_of_whole_weights(precision: str, stateful: bool) -> N
         assert torch.equal(kept.float(), values.to(kept.dtype).float())
 
 
-def test_so_are_those_of_the_path_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
+def test_vectors_of_the_implementation_for_cuda_are_those_of_whole_weights() -> None:
     whole, rounded = (
         Bilm.load(*FILES, precision="bfloat16", stateful=True, rounded_weights=kept).requires_grad_(False)
         for kept in (False, True)
     )
     ids = torch.from_numpy(encode_sentences(SENTENCES))
-    assert is_recorded(rounded, ids)
-    for _ in range(2):
-        assert_equal(rounded(ids), whole(ids))
+    with using(CudaOnCpu):
+        for _ in range(2):
+            assert_equal(rounded(ids), whole(ids))
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32"])

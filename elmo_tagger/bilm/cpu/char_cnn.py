@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
-
-if TYPE_CHECKING:
-    from elmo_tagger.bilm.char_cnn import CharacterCnn
 
 
 class FrozenCnn:

@@ -122,7 +122,7 @@ class FrozenStack:
             vectors: (W, P), character-CNN vectors of words.
             words: (B * T,) int64, rows of `vectors`.
             states: For each layer the state of the packing's R sentences; becomes that afterwards.
-            outputs: For some layers, counted from 1, (B * T, 2, P); the packing's places are overwritten.
+            outputs: For some layers, counted from 1, (B * T, 2, P); the packing's indices are overwritten.
             max_words: Bound on the words whose gates are held at once.
         """
         one, other = (
@@ -143,18 +143,18 @@ class FrozenStack:
         max_words: int | None,
     ) -> None:
         """`run` for one direction, which writes nothing that belongs to the other."""
-        places = packing.places[direction]
+        indices = packing.indices[direction]
         below = vectors
         layers = self._directions[direction]
         for depth, (layer, (output, cell)) in enumerate(zip(layers, states, strict=False), start=1):
-            rows = words[places] if depth == 1 else None
-            values = vectors.new_empty(len(places), vectors.shape[1])
+            rows = words[indices] if depth == 1 else None
+            values = vectors.new_empty(len(indices), vectors.shape[1])
             state = output[direction], cell[direction]
             output[direction], cell[direction] = self._run_layer(layer, packing, below, rows, state, values, max_words)
             if depth > 1 and self.options.use_skip_connections:
                 values.add_(below)
             if depth in outputs:
-                outputs[depth][places, direction] = values
+                outputs[depth][indices, direction] = values
             below = values
 
     def _run_layer(
@@ -171,23 +171,23 @@ class FrozenStack:
         values_ahead = _VALUES_AHEAD if rows is None else _VALUES_OF_TABLE
         size = max(1, values_ahead // (4 * self.options.dim))
         place = 0
-        for sizes, columns in packing.stretches(min(size, max_words or size)):
-            stretch = slice(place, place + columns.shape[1])
+        for sizes, columns in packing.chunks(min(size, max_words or size)):
+            chunk = slice(place, place + columns.shape[1])
             if rows is None:
-                ahead: Iterable[Tensor] = torch.split(layer.gates.multiply(below[stretch]), sizes)
+                ahead: Iterable[Tensor] = torch.split(layer.gates.multiply(below[chunk]), sizes)
             else:
-                ahead = _of_distinct(layer, below, rows[stretch], sizes)
-            state = layer.run(ahead, sizes, state, values[stretch])
-            place = stretch.stop
+                ahead = _of_distinct(layer, below, rows[chunk], sizes)
+            state = layer.run(ahead, sizes, state, values[chunk])
+            place = chunk.stop
         return state
 
 
 def _of_distinct(layer: FrozenLstm, vectors: Tensor, rows: Tensor, sizes: list[int]) -> Iterator[Tensor]:
     """What words (rows of `vectors`) add to the gates, step by step; computed once for each distinct one."""
-    distinct, places = torch.unique(rows, return_inverse=True)
+    distinct, indices = torch.unique(rows, return_inverse=True)
     table = layer.gates.multiply(vectors[distinct])
     if len(rows) * table.shape[1] <= _VALUES_AHEAD:
-        yield from torch.split(table[places], sizes)
+        yield from torch.split(table[indices], sizes)
     else:
-        for step in places.split(sizes):
+        for step in indices.split(sizes):
             yield table.index_select(0, step)

@@ -12,28 +12,29 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.char_cnn import CharacterCnn, character_counts
-from elmo_tagger.bilm.distinct import fingerprints
+from elmo_tagger.bilm.distinct import row_hashes
 
 
 @dataclass(frozen=True)
-class Survey:
+class DistinctWords:
     """What is in a batch.
 
     Attributes:
         ids: (W, C), the distinct words, boundaries among them, those of most characters first.
-        characters: Characters of each, filling not counted.
-        places: (2 + B * T,) int64, the row in `ids` of begin, of end, and of each position; any where there is no word.
+        characters: Characters of each, padding not counted.
+        indices: (2 + B * T,) int64, the row in `ids` of begin, of end, and of each position; any row where there is no
+            word.
         lengths: Words of each sentence, without boundaries.
     """
 
     ids: Tensor
     characters: list[int]
-    places: Tensor
+    indices: Tensor
     lengths: list[int]
 
 
-def survey(cnn: CharacterCnn, boundaries: Tensor, character_ids: Tensor, present: Tensor) -> Survey:
-    """Survey a batch.
+def deduplicate_words(cnn: CharacterCnn, boundaries: Tensor, character_ids: Tensor, present: Tensor) -> DistinctWords:
+    """Find the distinct words of a batch.
 
     Args:
         cnn: What will read the ids.
@@ -47,8 +48,8 @@ def survey(cnn: CharacterCnn, boundaries: Tensor, character_ids: Tensor, present
     # what is no word is taken for a boundary, which is there anyhow
     words = torch.where(present.unsqueeze(-1), character_ids, boundaries[0].to(character_ids))
     rows = torch.cat([boundaries.to(character_ids), words.flatten(0, 1)])
-    places, representatives, count = _groups(fingerprints(rows))
-    equal = (rows[representatives[places]] == rows).all()
+    indices, representatives, count = _groups(row_hashes(rows))
+    equal = (rows[representatives[indices]] == rows).all()
     found = rows[representatives]
     counts = character_counts(found)
     # of the distinct ones alone: `representatives` is as long as `rows`
@@ -59,29 +60,29 @@ def survey(cnn: CharacterCnn, boundaries: Tensor, character_ids: Tensor, present
     low, high, exact, distinct, *rest = summary.tolist()
     cnn.check_range(low, high)
     lengths = rest[len(histogram) :]
-    if not exact:  # two different words met in one fingerprint
-        found, places = torch.unique(rows, dim=0, return_inverse=True)
+    if not exact:  # two different words met in one hash
+        found, indices = torch.unique(rows, dim=0, return_inverse=True)
         counts = character_counts(found)
         characters = sorted(counts.tolist(), reverse=True)
     else:
         found, counts = found[:distinct], counts[:distinct]
         characters = [length for length in reversed(range(len(histogram))) for _ in range(rest[length])]
     order = counts.argsort(descending=True)
-    return Survey(ids=found[order], characters=characters, places=order.argsort()[places], lengths=lengths)
+    return DistinctWords(ids=found[order], characters=characters, indices=order.argsort()[indices], lengths=lengths)
 
 
 def _groups(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Equal keys of (N,).
 
     Returns:
-        The number of each key's group (N,); for group 0, 1, ... a member, in the first places of (N,); and the number
+        The number of each key's group (N,); for group 0, 1, ... a member, in the first indices of (N,); and the number
         of groups, a scalar on the device.
     """
     ascending, order = keys.sort()
     begins = torch.ones_like(order)
     begins[1:] = ascending[1:] != ascending[:-1]
     numbers = begins.cumsum(0) - 1
-    places = torch.empty_like(order).scatter_(0, order, numbers)
+    indices = torch.empty_like(order).scatter_(0, order, numbers)
     # any member of a group may stand for it, if all are equal
-    members = torch.zeros_like(order).scatter_(0, places, torch.arange(len(keys), device=keys.device))
-    return places, members, numbers[-1] + 1
+    members = torch.zeros_like(order).scatter_(0, indices, torch.arange(len(keys), device=keys.device))
+    return indices, members, numbers[-1] + 1

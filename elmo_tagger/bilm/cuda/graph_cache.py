@@ -25,11 +25,11 @@ class Recorder(Protocol):
     def record(self, work: Work) -> Work:
         """Something that does the same, faster."""
 
-    def turn(self) -> AbstractContextManager[None]:
+    def on_stream(self) -> AbstractContextManager[None]:
         """Within, what is played comes after what was played before, also where that was in another thread."""
 
 
-class Replays:
+class GraphCache:
     """A bounded store of recorded work: what was longest not played makes room.
 
     All of it works on the same tensors, so one caller at a time may fill them, play, and take what was computed.
@@ -49,10 +49,10 @@ class Replays:
         return len(self._recorded)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Within, no other thread plays."""
         with self._lock:
-            with self._recorder.turn():
+            with self._recorder.on_stream():
                 yield
 
     def play(self, key: Hashable, work: Work) -> None:
@@ -76,7 +76,7 @@ class Unrecorded:
         """The work."""
         return work
 
-    def turn(self) -> AbstractContextManager[None]:
+    def on_stream(self) -> AbstractContextManager[None]:
         """Nothing: work is done at once."""
         return nullcontext()
 
@@ -121,7 +121,7 @@ class CudaGraphs:
         return graph.replay
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def on_stream(self) -> Iterator[None]:
         """Threads may have streams of their own; and the model need not be on the current device."""
         with torch.cuda.device(self._device):
             current = torch.cuda.current_stream()

@@ -45,7 +45,7 @@ class Grid:
             order=lengths.argsort(descending=True, stable=True),
         )
 
-    def places(self, sentences: Tensor, steps: int, rows: int) -> Tensor:
+    def indices(self, sentences: Tensor, steps: int, rows: int) -> Tensor:
         """Where each step of some sentences finds its word.
 
         Args:
@@ -54,7 +54,7 @@ class Grid:
             rows: At least R.
 
         Returns:
-            (2, steps, rows) int64, places in `words`, forward and backward; the last one where there is no word.
+            (2, steps, rows) int64, indices in `words`, forward and backward; the last one where there is no word.
         """
         lengths = self.lengths[sentences]
         columns = self.columns[sentences]

@@ -1,4 +1,4 @@
-"""`gates` as Triton kernels, one launch each.
+"""`reference_ops` as Triton kernels, one launch each.
 
 With `TRITON_INTERPRET=1` in the environment they run on a CPU, for tests.
 """
@@ -103,7 +103,7 @@ def _outputs(
 
 
 def update_cells(gates: Tensor, bias: Tensor, cell: Tensor, left: Tensor, step: int, clip: float | None) -> Tensor:
-    """See `gates.update_cells`; the last axis of each tensor, and rows within a direction, lie side by side."""
+    """See `reference_ops.update_cells`; the last axis of each tensor, and rows within a direction, lie side by side."""
     hidden = torch.empty(cell.shape, dtype=gates.dtype, device=gates.device)
     _, rows, width = cell.shape
     _cells[(2 * rows, triton.cdiv(width, _BLOCK))](
@@ -125,7 +125,7 @@ def update_cells(gates: Tensor, bias: Tensor, cell: Tensor, left: Tensor, step: 
 
 
 def update_outputs(projected: Tensor, output: Tensor, left: Tensor, step: int, clip: float | None) -> None:
-    """See `gates.update_outputs`; laid out as above."""
+    """See `reference_ops.update_outputs`; laid out as above."""
     _, rows, width = projected.shape
     _outputs[(2 * rows, triton.cdiv(width, _BLOCK))](
         projected,

@@ -11,53 +11,32 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.cuda import reference_ops, reference_training_ops
+from elmo_tagger.bilm.cuda import reference_ops
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Steps:
-    """`gates`, or what computes the same."""
+class StepOps:
+    """`reference_ops`, or what computes the same."""
 
     update_cells: Callable[[Tensor, Tensor, Tensor, Tensor, int, float | None], Tensor]
     update_outputs: Callable[[Tensor, Tensor, Tensor, int, float | None], None]
 
 
-@dataclass(frozen=True)
-class TrainingSteps:
-    """`slopes`, or what computes the same."""
-
-    open_gates: Callable[[Tensor, Tensor, Tensor, Tensor, float | None], Tensor]
-    add_to_outputs: Callable[[Tensor, Tensor, Tensor, float | None], None]
-    close_gates: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, float | None], None]
-
-
-READABLE = Steps(reference_ops.update_cells, reference_ops.update_outputs)
-READABLE_TRAINING = TrainingSteps(
-    reference_training_ops.open_gates, reference_training_ops.add_to_outputs, reference_training_ops.close_gates
-)
+REFERENCE_OPS = StepOps(reference_ops.update_cells, reference_ops.update_outputs)
 
 # Of cells, for the kernels: they clip in float32, and Triton's exponential takes nothing narrower.
 _EXACT = torch.float32
 
 
-def best_steps(device: torch.device, dtype: torch.dtype) -> Steps:
+def best_ops(device: torch.device, dtype: torch.dtype) -> StepOps:
     """For weights that stay as they are, of this type."""
     if dtype != _EXACT or not has_triton(device):
-        return READABLE
+        return REFERENCE_OPS
     from elmo_tagger.bilm.cuda import kernels
 
-    return Steps(kernels.update_cells, kernels.update_outputs)
-
-
-def training_steps(device: torch.device, dtype: torch.dtype) -> TrainingSteps:
-    """For training weights of this type."""
-    if dtype != _EXACT or not has_triton(device):
-        return READABLE_TRAINING
-    from elmo_tagger.bilm.cuda import training_kernels as kernels
-
-    return TrainingSteps(kernels.open_gates, kernels.add_to_outputs, kernels.close_gates)
+    return StepOps(kernels.update_cells, kernels.update_outputs)
 
 
 @cache

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from elmo_tagger.bilm.cuda.graph_cache import CudaGraphs, Replays, Unrecorded
+from elmo_tagger.bilm.cuda.graph_cache import CudaGraphs, GraphCache, Unrecorded
 from elmo_tagger.bilm.cuda.indices import Grid, of_chunk
-from elmo_tagger.bilm.cuda.ops import Steps, best_steps
+from elmo_tagger.bilm.cuda.ops import StepOps, best_ops
 from elmo_tagger.bilm.cuda.schedule import WORDS, bucket, chunks, most_rows
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.precision import float32_products
@@ -38,7 +38,7 @@ class _Weights:
 
 
 class _Buffers:
-    """What recordings read and write, at places that never change."""
+    """What recordings read and write, at indices that never change."""
 
     def __init__(self, layers: Sequence[ProjectedLstm], *, dtype: torch.dtype, rows: int) -> None:
         bias, options = layers[0].B, layers[0].options
@@ -59,17 +59,27 @@ class RecordedStack:
         layers: The layers, in order.
         dtype: Of the products' factors; all else has the biases' type.
         rows: Sentences that are computed side by side at most, one of `BUCKETS`.
+        recordings: Chunk shapes that are recorded at most.
+        ops: The small operations of a step; by default the fastest that work on the layers' device.
     """
 
-    def __init__(self, layers: Sequence[ProjectedLstm], *, dtype: torch.dtype, rows: int = most_rows(None)) -> None:
+    def __init__(
+        self,
+        layers: Sequence[ProjectedLstm],
+        *,
+        dtype: torch.dtype,
+        rows: int = most_rows(None),
+        recordings: int = RECORDINGS,
+        ops: StepOps | None = None,
+    ) -> None:
         self.options = layers[0].options
         self.rows = rows
         device = layers[0].B.device
-        self.replays = Replays(CudaGraphs(device) if device.type == "cuda" else Unrecorded(), capacity=RECORDINGS)
+        self.graphs = GraphCache(CudaGraphs(device) if device.type == "cuda" else Unrecorded(), capacity=recordings)
         self._dtype = dtype
         self._weights = [_Weights.of(layer, dtype) for layer in layers]
         self._buffers = _Buffers(layers, dtype=dtype, rows=rows)
-        self._steps: Steps = best_steps(device, layers[0].B.dtype)
+        self._ops = ops or best_ops(device, layers[0].B.dtype)
 
     @torch.no_grad()
     def run(
@@ -103,37 +113,37 @@ class RecordedStack:
         if ordered and layers:
             grid, narrow = Grid.of(words), vectors.to(self._dtype)
             most = min(self.rows, most_rows(max_words))
-            with self.replays.alone():
+            with self.graphs.exclusive():
                 for first in range(0, len(ordered), most):
                     group = slice(first, first + most)
-                    lanes = grid.order[group][: len(ordered) - first]
-                    self._enter(grid, lanes, states)
-                    self._run(grid, lanes, ordered[group], narrow, outputs, layers, max_words)
-                    self._leave(lanes, states)
+                    sentences = grid.order[group][: len(ordered) - first]
+                    self._load_states(grid, sentences, states)
+                    self._run(grid, sentences, ordered[group], narrow, outputs, layers, max_words)
+                    self._store_states(sentences, states)
         return {depth: values[:-2].view(words.numel(), 2, -1) for depth, values in outputs.items()}
 
-    def _enter(self, grid: Grid, lanes: Tensor, states: list[State] | None) -> None:
+    def _load_states(self, grid: Grid, sentences: Tensor, states: list[State] | None) -> None:
         """Put the sentences' states, and how long they are, where recordings read them."""
-        rows = len(lanes)
+        rows = len(sentences)
         self._buffers.left.zero_()
-        self._buffers.left[:rows].copy_(grid.lengths[lanes])
+        self._buffers.left[:rows].copy_(grid.lengths[sentences])
         for depth, (output, cell) in enumerate(self._buffers.states):
             if states is None:
                 output.zero_()
                 cell.zero_()
             elif depth < len(states):
-                output[:, :rows].copy_(states[depth][0][:, lanes])
-                cell[:, :rows].copy_(states[depth][1][:, lanes])
+                output[:, :rows].copy_(states[depth][0][:, sentences])
+                cell[:, :rows].copy_(states[depth][1][:, sentences])
 
-    def _leave(self, lanes: Tensor, states: list[State] | None) -> None:
-        rows = len(lanes)
+    def _store_states(self, sentences: Tensor, states: list[State] | None) -> None:
+        rows = len(sentences)
         for (output, cell), (own_output, own_cell) in zip(states or [], self._buffers.states, strict=False):
-            output[:, lanes], cell[:, lanes] = own_output[:, :rows].to(output.dtype), own_cell[:, :rows]
+            output[:, sentences], cell[:, sentences] = own_output[:, :rows].to(output.dtype), own_cell[:, :rows]
 
     def _run(
         self,
         grid: Grid,
-        lanes: Tensor,
+        sentences: Tensor,
         lengths: list[int],
         vectors: Tensor,
         outputs: dict[int, Tensor],
@@ -141,16 +151,16 @@ class RecordedStack:
         max_words: int | None,
     ) -> None:
         """Run one group of sentences."""
-        places = grid.places(lanes, lengths[0], bucket(len(lengths)))
-        rows = grid.words[places]
-        targets = 2 * places
+        indices = grid.indices(sentences, lengths[0], bucket(len(lengths)))
+        rows = grid.words[indices]
+        targets = 2 * indices
         targets[1] += 1
         for chunk in chunks(lengths, max_words):
             size = 2 * chunk.steps * chunk.rows
             torch.index_select(vectors, 0, of_chunk(rows, chunk), out=self._buffers.inputs[:size])
             shape = layers, chunk.steps, chunk.rows
             # a recording keeps the kind of product that was set when it was made
-            self.replays.play((*shape, float32_products()), partial(self._compute, *shape))
+            self.graphs.play((*shape, float32_products()), partial(self._compute, *shape))
             chunk_targets = of_chunk(targets, chunk)
             for depth, values in outputs.items():
                 values.index_copy_(0, chunk_targets, self._buffers.outputs[depth - 1][:size])
@@ -179,8 +189,8 @@ class RecordedStack:
         outputs = gates.new_empty(2, steps, rows, output.shape[2])
         for step in range(steps):
             own = gates[:, step].baddbmm_(output, weights.from_output)
-            hidden = self._steps.update_cells(own, weights.bias, cell, left, step, options.cell_clip)
+            hidden = self._ops.update_cells(own, weights.bias, cell, left, step, options.cell_clip)
             projected = outputs[:, step]
             torch.bmm(hidden, weights.projection, out=projected)
-            self._steps.update_outputs(projected, output, left, step, options.proj_clip)
+            self._ops.update_outputs(projected, output, left, step, options.proj_clip)
         return outputs

@@ -108,9 +108,9 @@ class BilmLanguageModel(nn.Module):
     def _contextualise(self, values: Tensor, sizes: list[int], states: list[State]) -> tuple[Tensor, list[State]]:
         """Top layer of some steps: (2, N, P) -> (2, N, P), and the states afterwards."""
         after: list[State] = []
-        for depth, (layer, state) in enumerate(zip(self.bilm.lstm.layers, states, strict=True)):
+        for depth, state in enumerate(states):
             below = F.dropout(values, self.dropout, self.training)
-            values, left = layer(below, sizes, state)
+            values, left = self.bilm.run_layer(depth, below, sizes, state)
             if depth and self.bilm.options.lstm.use_skip_connections:
                 values = values + below
             after.append(left)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from elmo_tagger.bilm import Bilm, Options, ScalarMix, encode_sentences, encode_words
-from elmo_tagger.bilm.cuda import stack as cuda_stack
-from elmo_tagger.bilm.cuda.ops import READABLE, READABLE_TRAINING, best_steps, training_steps
-from elmo_tagger.bilm.dispatch import is_recorded, reference_only
+from elmo_tagger.bilm.cuda.ops import REFERENCE_OPS, best_ops
+from elmo_tagger.bilm.cuda.stack import RecordedStack
+from elmo_tagger.bilm.dispatch import reference_only
 from elmo_tagger.bilm.precision import tf32
 from elmo_tagger.bilm.training import BilmLanguageModel, LmBatch
-from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
+from tests.bilm.random_models import TOLERANCE, WORDS, implementation, random_bilm, raw_options
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -48,7 +48,7 @@ def no_waiting():
 
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("precision", list(NEAR))
-def test_it_is_the_reference(precision, stateful):
+def test_all_layers_are_those_of_the_reference(precision, stateful):
     """Twice over, so that every shape is both done and replayed."""
     reference = wide(stateful=stateful)
     recorded = wide(stateful=stateful, precision=precision).to(DEVICE)
@@ -56,7 +56,7 @@ def test_it_is_the_reference(precision, stateful):
         with reference_only():
             expected = reference(ids_of(sentences).cpu())
         ids = ids_of(sentences)
-        assert is_recorded(recorded, ids)
+        assert implementation(recorded) == "cuda"
         got = recorded(ids)
         assert all(layer.dtype == torch.float32 and layer.is_cuda for layer in got.layers.values())
         assert torch.equal(got.mask.cpu(), expected.mask)
@@ -66,7 +66,7 @@ def test_it_is_the_reference(precision, stateful):
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("bound", [None, 7])
-def test_other_shapes(layers, skip, bound):
+def test_layers_of_other_shapes_are_those_of_the_reference(layers, skip, bound):
     raw = raw_options(n_layers=layers, use_skip_connections=skip, cell_clip=0.5, proj_clip=None)
     reference, recorded = (random_bilm(raw, scale=0.3, max_tokens_per_pass=bound) for _ in range(2))
     recorded.to(DEVICE)
@@ -97,9 +97,8 @@ def test_a_large_batch_of_a_large_model():
 def test_triton_works_here():
     pytest.importorskip("triton")
     device = torch.device("cuda", 0)
-    assert best_steps(device, torch.float32) is not READABLE
-    assert best_steps(device, torch.float64) is READABLE
-    assert training_steps(device, torch.float32) is not READABLE_TRAINING
+    assert best_ops(device, torch.float32) is not REFERENCE_OPS
+    assert best_ops(device, torch.float64) is REFERENCE_OPS
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -139,13 +138,19 @@ def test_changed_weights_are_used():
         assert largest(recorded(ids_of(SENTENCES)), expected) <= TOLERANCE
 
 
+def stack_of(bilm, **arguments):
+    return RecordedStack(list(bilm.lstm.layers), dtype=torch.float32, **arguments)
+
+
 def test_the_setting_for_float32_is_obeyed():
     """Also by what was recorded under another one."""
-    lstm = Bilm(Options.from_dict(raw_options(dim=1024, projection_dim=128))).requires_grad_(False).to(DEVICE).lstm
+    stack = stack_of(
+        Bilm(Options.from_dict(raw_options(dim=1024, projection_dim=128))).requires_grad_(False).to(DEVICE)
+    )
     vectors, words = torch.randn(50, 128, device=DEVICE), torch.arange(50, device=DEVICE).view(5, 10)
 
     def run():
-        return lstm(vectors, words, depths=[2], lengths=[10] * 5)[2]
+        return stack.run(vectors, words, [10] * 5, None, depths=[2], max_words=None)[2]
 
     exact = [run(), run()]
     with tf32(True):
@@ -155,29 +160,35 @@ def test_the_setting_for_float32_is_obeyed():
     assert not torch.equal(rounded[0], exact[0])  # on Ampere or later
 
 
-def test_without_triton(monkeypatch):
-    monkeypatch.setattr(cuda_stack, "best_steps", lambda *_: READABLE)
-    reference, recorded = wide(), wide().to(DEVICE)
+@pytest.mark.parametrize("arguments", [{"ops": REFERENCE_OPS}, {"recordings": 3}], ids=["no triton", "few recordings"])
+def test_steps_without_triton_and_few_recordings_give_the_same(arguments):
+    bilm, vectors = wide(), torch.randn(9, 16)
+    stack = stack_of(wide().to(DEVICE), **arguments)
     for _ in range(2):
-        with reference_only():
-            expected = reference(ids_of(SENTENCES).cpu())
-        assert largest(recorded(ids_of(SENTENCES)), expected) <= TOLERANCE
+        for count in (1, 3, 9, 17):
+            words = torch.randint(0, 9, (count, 20))
+            with reference_only():
+                expected = bilm.lstm(vectors, words, depths=[1, 2])
+            got = stack.run(vectors.to(DEVICE), words.to(DEVICE), [20] * count, None, depths=[1, 2], max_words=None)
+            for layer, values in expected.items():
+                assert float((got[layer].cpu().view_as(values) - values).abs().max()) <= TOLERANCE
+            assert len(stack.graphs) <= arguments.get("recordings", 64)
 
 
 @pytest.mark.parametrize("stateful", [False, True])
 def test_the_lstm_does_not_wait(stateful):
-    bilm = wide(stateful=stateful).to(DEVICE)
-    vectors = torch.randn(9, 16, device=DEVICE)
+    bilm = wide().to(DEVICE)
+    stack, vectors = stack_of(bilm), torch.randn(9, 16, device=DEVICE)
     words = torch.randint(0, 9, (5, 20)).to(DEVICE)
-    lengths = [20] * 5
+    states = bilm.lstm.carried_states(5, like=vectors) if stateful else None
     for _ in range(2):  # recording waits, and uploads
-        bilm.lstm(vectors, words, depths=[1, 2], lengths=lengths)
+        stack.run(vectors, words, [20] * 5, states, depths=[1, 2], max_words=None)
     with no_waiting():
-        bilm.lstm(vectors, words, depths=[1, 2], lengths=lengths)
+        stack.run(vectors, words, [20] * 5, states, depths=[1, 2], max_words=None)
 
 
 def test_a_batch_waits_once(monkeypatch):
-    """For the one answer of `survey`."""
+    """For the one answer of `deduplicate_words`."""
     bilm, mix = wide().to(DEVICE), ScalarMix(3).to(DEVICE)
     ids = ids_of(SENTENCES)
     mix(list(bilm(ids).layers.values()))
@@ -210,21 +221,6 @@ def test_training_waits_for_no_step():
         layer(inputs, sizes, state)[0].sum().backward()
 
 
-def test_gradients_are_the_references():
-    found = []
-    for path in (False, True):
-        bilm = wide().requires_grad_(True).to(DEVICE)
-        if path:
-            with reference_only():
-                output = bilm(ids_of(SENTENCES))
-        else:
-            output = bilm(ids_of(SENTENCES))
-        sum(layer.square().sum() for layer in output.layers.values()).backward()
-        found.append([parameter.grad for parameter in bilm.parameters()])
-    for got, expected in zip(*found, strict=True):
-        torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-
-
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
 def test_a_step_of_a_language_model(precision, tolerance):
     """Loss and gradients as on a CPU in float32; the second batch goes on with the state of the first."""
@@ -249,37 +245,6 @@ def test_a_step_of_a_language_model(precision, tolerance):
         found.append([loss.detach().cpu(), *learnt])
     for expected, got in zip(*found, strict=True):
         assert float((got - expected).norm() / expected.norm()) <= tolerance
-
-
-@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
-def test_gradients_under_autocast(narrow):
-    """By `FusedSteps`, against those of plain autograd in float32."""
-    found = []
-    for path in (False, True):
-        bilm = wide().requires_grad_(True).to(DEVICE)
-        with torch.autocast("cuda", narrow, enabled=path):
-            if path:
-                output = bilm(ids_of(SENTENCES))
-            else:
-                with reference_only():
-                    output = bilm(ids_of(SENTENCES))
-        sum(layer.float().square().sum() for layer in output.layers.values()).backward()
-        found.append([parameter.grad for name, parameter in bilm.named_parameters() if "char_cnn" not in name])
-    for expected, got in zip(*found, strict=True):
-        assert got.dtype == torch.float32
-        assert float((got - expected).norm() / expected.norm()) <= NEAR[str(narrow).removeprefix("torch.")]
-
-
-def test_recordings_are_bounded(monkeypatch):
-    monkeypatch.setattr(cuda_stack, "RECORDINGS", 3)
-    reference, recorded = wide(), wide().to(DEVICE)
-    for round_ in range(2):
-        for count in (1, 3, 9, 17):
-            sentences = [["word"] * (1 + row) for row in range(count)]
-            with reference_only():
-                expected = reference(ids_of(sentences).cpu())
-            assert largest(recorded(ids_of(sentences)), expected) <= TOLERANCE, (round_, count)
-            assert len(recorded.lstm._recorded.current.replays) <= 3
 
 
 def test_memory_is_bounded():

@@ -1,4 +1,4 @@
-"""The path for CUDA against the reference: here on a CPU, where recorded work is simply done again."""
+"""The implementation for CUDA against the reference: here on a CPU, where recorded work is simply done again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from elmo_tagger.bilm import Bilm, Options, dispatch, encode_sentences, encode_words, model
+from elmo_tagger.bilm import Bilm, Options, encode_sentences, encode_words, model
 from elmo_tagger.bilm.cuda import stack
 from elmo_tagger.bilm.cuda.graph_cache import Unrecorded
-from elmo_tagger.bilm.cuda.ops import READABLE
-from elmo_tagger.bilm.dispatch import is_recorded, reference_only
+from elmo_tagger.bilm.cuda.inference import CudaInference
+from elmo_tagger.bilm.cuda.ops import REFERENCE_OPS
+from elmo_tagger.bilm.dispatch import reference_only, using
 from elmo_tagger.bilm.parameter_cache import ParameterCache
-from tests.bilm.random_models import TOLERANCE, WORDS, random_bilm, raw_options
+from tests.bilm.random_models import TOLERANCE, WORDS, CudaOnCpu, implementation, random_bilm, raw_options
 
 SENTENCES = [WORDS[:5], WORDS[3:], ["Nell"], [], ["a", "b", "a", "b"] * 3]
 
@@ -35,8 +36,9 @@ batches = st.lists(st.lists(st.sampled_from(WORDS), max_size=20), min_size=1, ma
 
 
 @pytest.fixture(autouse=True)
-def on_cpu(monkeypatch):
-    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
+def on_cpu():
+    with using(CudaOnCpu):
+        yield
 
 
 def ids_of(sentences):
@@ -45,10 +47,10 @@ def ids_of(sentences):
 
 def difference(recorded, reference, ids, **arguments):
     """Largest difference between the path for CUDA and the reference."""
-    assert is_recorded(recorded, ids)
+    assert implementation(recorded) == "cuda"
     got = recorded(ids, **arguments)
     with reference_only():
-        assert not is_recorded(reference, ids)
+        assert implementation(reference) == "reference"
         expected = reference(ids, **arguments)
     assert got.layers.keys() == expected.layers.keys()
     assert torch.equal(got.mask, expected.mask)
@@ -65,19 +67,17 @@ def difference(recorded, reference, ids, **arguments):
     st.booleans(),
     st.sampled_from([None, [0], [1], [0, 2]]),
 )
-def test_any_model_and_history(shape, history, bound, stateful, kept, layers):
+def test_all_layers_of_any_model_and_history(shape, history, bound, stateful, kept, layers):
     """Of batch after batch, so that nothing is left over from the one before but, if stateful, its state."""
     layers = layers and [layer for layer in layers if layer <= shape["n_layers"]]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "_RECORDED_ON", {"cpu"})
-        recorded, reference = (
-            random_bilm(raw_options(**shape), scale=0.3, max_tokens_per_pass=bound, stateful=stateful) for _ in range(2)
-        )
-        for sentences in history:
-            assert difference(recorded, reference, ids_of(sentences), keep_boundaries=kept, layers=layers) <= TOLERANCE
+    recorded, reference = (
+        random_bilm(raw_options(**shape), scale=0.3, max_tokens_per_pass=bound, stateful=stateful) for _ in range(2)
+    )
+    for sentences in history:
+        assert difference(recorded, reference, ids_of(sentences), keep_boundaries=kept, layers=layers) <= TOLERANCE
 
 
-def test_a_replay_leaves_nothing_behind():
+def test_batches_before_leave_nothing_behind():
     """To the bit: a batch gives the same after others as alone."""
     bilm = random_bilm()
     alone = random_bilm()(ids_of(SENTENCES))
@@ -133,17 +133,17 @@ def test_inference_mode_and_back():
             assert torch.equal(got.layers[layer], values)
 
 
-def test_who_takes_the_path(monkeypatch):
-    ids, bilm = ids_of(SENTENCES), random_bilm()
-    assert is_recorded(bilm, ids)
-    assert not is_recorded(random_bilm().requires_grad_(True), ids)
-    assert not is_recorded(bilm, ids.to("meta"))  # as MPS and others
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not is_recorded(bilm, ids)
-    monkeypatch.setattr(torch.version, "hip", "6.0")
-    assert not is_recorded(bilm, ids)
+def test_it_is_for_nvidia_gpus_without_gradients_and_autocast(monkeypatch):
+    gpu = torch.device("cuda")
+    assert CudaInference.suits(gpu, gradients=False)
+    assert not CudaInference.suits(gpu, gradients=True)
+    for other in ("cpu", "mps", "meta"):
+        assert not CudaInference.suits(torch.device(other), gradients=False)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: device == "cuda")
+    assert not CudaInference.suits(gpu, gradients=False)
     monkeypatch.undo()
-    assert not is_recorded(bilm, ids)  # on a CPU, as it is
+    monkeypatch.setattr(torch.version, "hip", "6.0")
+    assert not CudaInference.suits(gpu, gradients=False)
 
 
 class Questions(TorchDispatchMode):
@@ -167,7 +167,7 @@ class Questions(TorchDispatchMode):
 
 @pytest.mark.parametrize("stateful", [False, True])
 def test_the_device_is_not_asked(stateful):
-    """But once, by `tolist` in `survey`, which is no operation."""
+    """But once, by `tolist` in `deduplicate_words`, which is no operation."""
     bilm = random_bilm(stateful=stateful, max_tokens_per_pass=20)
     with Questions() as asked:
         bilm(ids_of(SENTENCES))
@@ -224,22 +224,21 @@ class Crossings(TorchDispatchMode):
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("stateful", [False, True])
 def test_nothing_comes_from_the_cpu(monkeypatch, stateful, kept):
-    """On tensors that say they are on a GPU, and with the one answer of `survey` taken from a run on the CPU."""
+    """On tensors that say they are on a GPU; the one answer of `deduplicate_words` is taken from a run on the CPU."""
     arguments = {"stateful": stateful, "max_tokens_per_pass": 20}
     ids, answers, tolist = ids_of(SENTENCES), [], torch.Tensor.tolist
     with monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "tolist", lambda tensor: answers.append(tolist(tensor)) or answers[-1])
         random_bilm(**arguments)(ids)
     assert len(answers) == 1
-    monkeypatch.setattr(dispatch, "_RECORDED_ON", {"cuda"})
     monkeypatch.setattr(ParameterCache, "of", lambda self, parameters, make: make())
     monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: list(answers[0]))
     monkeypatch.setattr(  # it pins
         model, "to_device", lambda tensor, device: torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
     )
     monkeypatch.setattr(stack, "CudaGraphs", lambda device: Unrecorded())
-    monkeypatch.setattr(stack, "best_steps", lambda *_: READABLE)
-    with FakeTensorMode(), torch.no_grad():
+    monkeypatch.setattr(stack, "best_ops", lambda *_: REFERENCE_OPS)
+    with using(CudaInference), FakeTensorMode(), torch.no_grad():
         with torch.device("cuda"):
             bilm, ids = Bilm(Options.from_dict(raw_options()), **arguments), torch.empty(ids.shape, dtype=ids.dtype)
         with Crossings() as crossings:

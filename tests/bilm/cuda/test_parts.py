@@ -1,4 +1,4 @@
-"""The parts of the path for CUDA: schedule, places, deduplicate, recordings."""
+"""The parts of the implementation for CUDA: schedule, indices, distinct words, recorded work."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_chunks_get_narrower():
 @pytest.mark.parametrize(
     ("bound", "rows"), [(None, 512), (10**9, 512), (512, 512), (511, 448), (65, 64), (8, 8), (7, 1), (1, 1)]
 )
-def test_rows_within_a_bound(bound, rows):
+def test_rows_stay_within_the_bound_on_words(bound, rows):
     assert most_rows(bound) == rows
 
 
-def test_buckets():
+def test_rows_are_rounded_up_to_a_bucket():
     assert [bucket(rows) for rows in (1, 3, 32, 33, 65, 500)] == [1, 8, 32, 64, 128, 512]
 
 
@@ -63,43 +63,43 @@ grids = st.integers(1, 9).flatmap(
 
 @many
 @given(grids)
-def test_places_are_those_of_the_packing(rows):
+def test_indices_are_those_of_the_packing(rows):
     """Also with gaps in sentences, and sentences without words."""
     words = torch.tensor(rows)
     grid = Grid.of(words)
     for packing in pack(words):
-        lanes = grid.order[: len(packing.sentences)]
-        assert torch.equal(lanes, packing.sentences)
+        sentences = grid.order[: len(packing.sentences)]
+        assert torch.equal(sentences, packing.sentences)
         steps = len(packing.sizes)
-        places = grid.places(lanes, steps, bucket(len(lanes)))
-        assert places.shape == (2, steps, bucket(len(lanes)))
-        found = torch.cat([places[:, step, :size] for step, size in enumerate(packing.sizes)], dim=1)
-        assert torch.equal(found, packing.places)
+        indices = grid.indices(sentences, steps, bucket(len(sentences)))
+        assert indices.shape == (2, steps, bucket(len(sentences)))
+        found = torch.cat([indices[:, step, :size] for step, size in enumerate(packing.sizes)], dim=1)
+        assert torch.equal(found, packing.indices)
         # all else is nowhere
-        assert int((places == words.numel()).sum()) == places.numel() - found.numel()
-        assert torch.equal(grid.words[packing.places], words.flatten()[packing.places])
-        for chunk in chunks(grid.lengths[lanes].tolist()):
-            own = of_chunk(places, chunk).view(2, chunk.steps, chunk.rows)
+        assert int((indices == words.numel()).sum()) == indices.numel() - found.numel()
+        assert torch.equal(grid.words[packing.indices], words.flatten()[packing.indices])
+        for chunk in chunks(grid.lengths[sentences].tolist()):
+            own = of_chunk(indices, chunk).view(2, chunk.steps, chunk.rows)
             for step in range(chunk.steps):
-                assert torch.equal(own[:, step], places[:, chunk.first + step, : chunk.rows])
+                assert torch.equal(own[:, step], indices[:, chunk.first + step, : chunk.rows])
 
 
-def surveyed(sentences, mask=None):
+def deduplicated(sentences, mask=None):
     cnn = random_bilm().char_cnn
     ids = torch.from_numpy(encode_sentences(sentences, max_characters=12))
     present = (ids != 0).any(-1) if mask is None else mask
     boundaries = torch.from_numpy(boundary_ids(max_characters=12))
-    return ids, present, boundaries, deduplicate.survey(cnn, boundaries, ids, present)
+    return ids, present, boundaries, deduplicate.deduplicate_words(cnn, boundaries, ids, present)
 
 
 def check(ids, present, boundaries, found):
     assert len(found.ids) == len(found.ids.unique(dim=0)) == len(found.characters)
-    begin_and_end, words = found.places[:2], found.places[2:].view_as(present)
+    begin_and_end, words = found.indices[:2], found.indices[2:].view_as(present)
     assert torch.equal(found.ids[begin_and_end], boundaries)
     assert torch.equal(found.ids[words[present]], ids[present])
     assert found.lengths == present.sum(1).tolist()
-    filling = boundaries[0, -1]
-    counts = [int((row != filling).nonzero().max()) + 1 for row in found.ids]
+    padding = boundaries[0, -1]
+    counts = [int((row != padding).nonzero().max()) + 1 for row in found.ids]
     assert found.characters == counts == sorted(counts, reverse=True)
     # no row is there for padding
     assert len(found.ids) == len({tuple(row) for row in torch.cat([boundaries, ids[present]]).tolist()})
@@ -107,24 +107,24 @@ def check(ids, present, boundaries, found):
 
 @many
 @given(st.lists(st.lists(st.sampled_from(SPELT), max_size=9), min_size=1, max_size=9))
-def test_survey(sentences):
-    check(*surveyed(sentences))
+def test_distinct_words_are_all_words_once(sentences):
+    check(*deduplicated(sentences))
 
 
-def test_survey_of_a_masked_batch():
-    check(*surveyed([["a", "b", "c"], ["b"]], torch.tensor([[True, False, True], [False, False, False]])))
+def test_masked_words_are_left_out():
+    check(*deduplicated([["a", "b", "c"], ["b"]], torch.tensor([[True, False, True], [False, False, False]])))
 
 
-def test_words_of_one_fingerprint(monkeypatch):
-    monkeypatch.setattr(deduplicate, "fingerprints", lambda rows: rows.sum(dim=1))
-    check(*surveyed([["ab", "ba", "a"], ["ba"]]))
+def test_words_of_one_hash_are_not_merged(monkeypatch):
+    monkeypatch.setattr(deduplicate, "row_hashes", lambda rows: rows.sum(dim=1))
+    check(*deduplicated([["ab", "ba", "a"], ["ba"]]))
 
 
-def test_an_id_out_of_range():
+def test_an_id_out_of_range_is_refused():
     bilm = random_bilm()
     ids = torch.full((1, 2, 12), 300)
     with pytest.raises(ValueError, match=r"^expected character ids of 0 to 261, received 0 to 300$"):
-        deduplicate.survey(
+        deduplicate.deduplicate_words(
             bilm.char_cnn, torch.zeros(2, 12, dtype=torch.int64), ids, torch.ones(1, 2, dtype=torch.bool)
         )
 
@@ -145,39 +145,39 @@ class Tape:
         return play
 
     @contextmanager
-    def turn(self):
-        self.log.append("turn")
+    def on_stream(self):
+        self.log.append("stream")
         yield
 
 
 def test_work_is_done_once_then_played_and_the_oldest_makes_room():
     tape, done = Tape(), []
-    replays = graph_cache.Replays(tape, capacity=2)
+    graphs_kept = graph_cache.GraphCache(tape, capacity=2)
     for name in "aabacab":
-        replays.play(name, lambda name=name: done.append(name))
-        assert len(replays) <= 2
+        graphs_kept.play(name, lambda name=name: done.append(name))
+        assert len(graphs_kept) <= 2
     assert done == list("aabacab")
     # the third kind, c, drives out b
     assert tape.log == ["record", "play", "record", "play", "record", "play", "record"]
 
 
 def test_one_thread_plays_at_a_time():
-    replays, inside = graph_cache.Replays(Tape(), capacity=1), []
+    tape, inside = Tape(), []
+    graphs_kept = graph_cache.GraphCache(tape, capacity=1)
 
     def run():
-        with replays.alone():
+        with graphs_kept.exclusive():
             inside.append("in")
             time.sleep(0.02)
             inside.append("out")
 
-    tape = replays._recorder
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert inside == ["in", "out"] * 3
-    assert tape.log == ["turn"] * 3
+    assert tape.log == ["stream"] * 3
 
 
 class Device:
@@ -225,14 +225,14 @@ def graphs(monkeypatch):
     return graph_cache.CudaGraphs(torch.device("cuda", 0)), device
 
 
-def test_a_recording_that_the_driver_breaks_off(graphs, caplog):
+def test_work_is_done_though_the_driver_breaks_its_recording_off(graphs, caplog):
     """The work was done: only its replay is lost, and the thread must not stay on the recording's stream."""
     recorder, device = graphs
     device.at_end = RuntimeError("operation failed due to a previous error during capture")
     done = []
-    replays = graph_cache.Replays(recorder, capacity=2)
+    graphs_kept = graph_cache.GraphCache(recorder, capacity=2)
     for name in "aab":
-        replays.play(name, lambda name=name: done.append(name))
+        graphs_kept.play(name, lambda name=name: done.append(name))
         assert device.stream == "current"
     assert device.begun == 1  # no second one is tried
     assert device.ended == [(0, (0, 1))]
@@ -243,7 +243,7 @@ def test_a_recording_that_the_driver_breaks_off(graphs, caplog):
     ]
 
 
-def test_a_recording_without_memory(graphs, caplog):
+def test_a_recording_without_memory_does_not_stop_later_ones(graphs, caplog):
     """Others may be smaller."""
     recorder, device = graphs
 
@@ -259,7 +259,7 @@ def test_a_recording_without_memory(graphs, caplog):
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
-def test_recordings_are_made_in_one_mode(graphs, mode):
+def test_recordings_of_every_gradient_mode_are_made_in_one(graphs, mode):
     """What the first of a process makes, others change in place."""
     recorder, device = graphs
     with mode():
@@ -267,7 +267,7 @@ def test_recordings_are_made_in_one_mode(graphs, mode):
     assert device.modes == [(False, False)]
 
 
-def test_what_is_derived_is_there_before_others_see_it(monkeypatch):
+def test_derived_weights_are_complete_before_another_thread_sees_them(monkeypatch):
     """A thread with another stream does not wait for the one that made it."""
     parameter = SimpleNamespace(
         data_ptr=lambda: 0, is_inference=lambda: True, dtype=torch.float32, device=torch.device("cuda", 1)

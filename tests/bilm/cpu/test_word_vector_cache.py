@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -67,26 +69,48 @@ def test_what_comes_back_is_a_copy():
     assert torch.equal(store.look_up(words(1), compute), words(1) * 2.0)
 
 
-def test_a_model_meets_a_word_once_while_its_weights_stay():
-    bilm, fresh = random_bilm(), random_bilm(stored_words=0)
+def words_met(bilm):
+    """Notes how many words the character CNN reads in each call from now on."""
     seen = []
     bilm.char_cnn.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))
-    ids = torch.from_numpy(encode_sentences([["a", "b", "a"], ["c"]], max_characters=12))
-    for expected in ([5], [5]):  # a, b, c and the boundaries
+    return seen
+
+
+def ids_of(sentences):
+    return torch.from_numpy(encode_sentences(sentences, max_characters=12))
+
+
+def test_a_model_meets_a_word_once_while_its_weights_stay():
+    bilm, forgetful = random_bilm(), random_bilm(stored_words=0)
+    seen, seen_again = words_met(bilm), words_met(forgetful)
+    ids = ids_of([["a", "b", "a"], ["c"]])
+    for calls in (1, 2):
         for layer, values in bilm(ids).layers.items():
-            torch.testing.assert_close(values, fresh(ids).layers[layer])
-        assert seen == expected
+            torch.testing.assert_close(values, forgetful(ids).layers[layer])
+        assert seen == [5]  # a, b, c and the boundaries
+        assert seen_again == [5] * 3 * calls
     bilm.char_cnn.W_proj.mul_(2.0)
     bilm(ids)
     assert seen == [5, 5]
-    assert len(bilm.word_vector_cache) == 5
-    assert fresh.word_vector_cache is None
+
+
+def test_a_copy_of_a_model_starts_without_the_words():
+    bilm = random_bilm()
+    bilm(ids_of([["a"]]))
+    again = copy.deepcopy(bilm)
+    seen = words_met(again)
+    again(ids_of([["a"]]))
+    assert seen == [3]
 
 
 def test_nothing_is_stored_while_gradients_are_recorded():
     bilm = random_bilm().requires_grad_(True)
-    bilm(torch.from_numpy(encode_sentences([["a"]], max_characters=12)))
-    assert bilm.word_vector_cache is None
+    seen = words_met(bilm)
+    for _ in range(2):
+        bilm(ids_of([["a"]]))
+    with torch.no_grad():
+        bilm(ids_of([["a"]]))
+    assert seen == [3, 3, 3]
 
 
 def test_ids_out_of_range_are_refused_whatever_is_stored():
