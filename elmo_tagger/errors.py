@@ -21,18 +21,18 @@ SHOWN_AT_MOST = 80
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def shown(value: object, *, limit: int = SHOWN_AT_MOST) -> str:
-    """A value of foreign data for a message: as Python writes it, escaped, at most `limit` characters of it.
+def shown(value: object, *, limit: int = SHOWN_AT_MOST, quoted: bool = True) -> str:
+    """A value of foreign data for a message: escaped, at most `limit` characters of it.
 
     Args:
-        value: Whatever was received; of a string the beginning is shown, in quotation marks.
+        value: Whatever was received; anything but a string is written as Python writes it.
         limit: Characters of the value, the mark of an omission included.
+        quoted: Whether a string stands in quotation marks.
     """
-    if isinstance(value, str):
-        value = value if len(value) <= limit else value[: limit - 1] + "…"
-        return repr(value)
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return repr(text) if quoted and isinstance(value, str) else escaped(text)
 
 
 def escaped(text: str) -> str:

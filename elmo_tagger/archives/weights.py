@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.archives.extraction import ArchiveError
+from elmo_tagger.errors import shown
 
 PICKLES = 5
 """The older format begins with as many: a magic number, a version, the machine, the tensors, the keys of their data."""
@@ -65,7 +66,7 @@ def _zipped_pickles(path: Path, name: str) -> Iterator[BinaryIO]:
             raise ArchiveError(f"{name}: expected tensors as PyTorch stores them, received compressed ones")
         wrong = file.testzip()
         if wrong is not None:
-            raise ArchiveError(f"{name}: damaged: the checksum of {wrong[:80]!r} is wrong")
+            raise ArchiveError(f"{name}: damaged: the checksum of {shown(wrong)} is wrong")
         for member in members:
             if member.filename.rpartition("/")[2] == "data.pkl":
                 with file.open(member) as pickled:
@@ -89,8 +90,9 @@ def _check_names(pickled: BinaryIO, name: str) -> None:
             # other instructions that take or make names
             allowed = code.name not in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
         if not allowed:
-            shown = repr(named.replace(" ", ".")[:80])
-            raise ArchiveError(f"{name}: expected tensors alone, received {shown}; nothing of it was run")
+            raise ArchiveError(
+                f"{name}: expected tensors alone, received {shown(named.replace(' ', '.'))}; nothing of it was run"
+            )
 
 
 def _checked(state: Any, name: str) -> dict[str, Tensor]:
@@ -99,10 +101,10 @@ def _checked(state: Any, name: str) -> dict[str, Tensor]:
         raise ArchiveError(f"{name}: expected a dictionary of tensors, received {type(state).__name__}")
     for key, value in state.items():
         if not isinstance(key, str):
-            raise ArchiveError(f"{name}: expected strings as keys, received {str(key)[:80]} ({type(key).__name__})")
+            raise ArchiveError(f"{name}: expected strings as keys, received {shown(key)} ({type(key).__name__})")
         if not isinstance(value, Tensor):
-            raise ArchiveError(f"{name}: {key[:80]!r}: expected a tensor, received {type(value).__name__}")
+            raise ArchiveError(f"{name}: {shown(key)}: expected a tensor, received {type(value).__name__}")
         # a tensor without strides can claim any size
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise ArchiveError(f"{name}: {key[:80]!r}: expected data for {tuple(value.shape)}, received less")
+            raise ArchiveError(f"{name}: {shown(key)}: expected data for {tuple(value.shape)}, received less")
     return {key: value.detach() for key, value in state.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.options import AsJson, Format, Separator, TagColumn, TokenColumn
+from elmo_tagger.cli.options import AsJson, Encoding, Format, Separator, SkipBadLines, TagColumn, TokenColumn
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
@@ -27,15 +27,19 @@ def check(
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     separator: Separator = None,
+    encoding: Encoding = "utf-8",
+    skip_bad_lines: SkipBadLines = False,
     show: Annotated[int, typer.Option(min=0, help="How many items of each list to print.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Check annotated files before training: exit status 1 if training would fail on them, else 0."""
     from elmo_tagger.corpus.check import check_files
-    from elmo_tagger.corpus.sources import FileOptions
+    from elmo_tagger.text.formats.format import FileOptions
 
-    options = FileOptions(format=file_format, token_column=token_column, tag_column=tag_column, separator=separator)
-    report = check_files(files, train=train, scheme=scheme, options=options)
+    options = FileOptions(
+        format=file_format, token_column=token_column, tag_column=tag_column, separator=separator, encoding=encoding
+    )
+    report = check_files(files, train=train, scheme=scheme, options=options, skip_bad_lines=skip_bad_lines)
     if as_json:
         print_json(report.to_json())
     else:
@@ -137,7 +141,7 @@ def _print_list(page: Page, heading: str, total: int, items: list[str], show: in
 
 
 def _print_duplicates(report: CheckReport, page: Page, show: int) -> None:
-    from elmo_tagger.corpus.duplicates import LONG
+    from elmo_tagger.corpus.repetition import LONG
 
     if not report.duplicates:
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from typer.core import TyperCommand
 
-from elmo_tagger.cli.options import AsJson, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
+from elmo_tagger.cli.options import AsJson, Encoding, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
 from elmo_tagger.cli.terminal import Page, print_json, warn
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def compare(
     gold_column: GoldColumn = None,
     pred_column: PredColumn = None,
     separator: Separator = None,
+    encoding: Encoding = "utf-8",
     resamples: Annotated[int, typer.Option(min=1, help="Random swaps and draws.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
     confidence: Annotated[float, typer.Option(help="Of the bootstrap interval.")] = 0.95,
@@ -46,11 +47,11 @@ def compare(
     from elmo_tagger.corpus.alignment import pair_reader
     from elmo_tagger.corpus.compare import compare_runs
     from elmo_tagger.corpus.runs import read_system
-    from elmo_tagger.corpus.sources import FileOptions
+    from elmo_tagger.text.formats.format import FileOptions
 
     if not strict and (scheme or pred_scheme):
         raise ValueError("--scheme and --pred-scheme are for --strict: conlleval reads every tag scheme in one way")
-    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator)
+    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator, encoding=encoding)
 
     def counted(names: list[str]) -> list[Run]:
         files = [(gold, name) if gold else (name, None) for name in names]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.options import FORMATS, AsJson, Force, Separator, TagColumn, TokenColumn
-from elmo_tagger.cli.terminal import print_json
+from elmo_tagger.cli.options import FORMATS, AsJson, Encoding, Force, Separator, SkipBadLines, TagColumn, TokenColumn
+from elmo_tagger.cli.terminal import print_json, warn
 from elmo_tagger.pipes import is_pipe
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def convert(
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     separator: Separator = None,
+    encoding: Encoding = "utf-8",
+    skip_bad_lines: SkipBadLines = False,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Read ill-formed tags as conlleval does instead of refusing them.")
     ] = False,
@@ -37,27 +39,41 @@ def convert(
 ) -> None:
     """Convert an annotated file to another tag scheme, another format, or both."""
     from elmo_tagger.corpus.convert import convert_file
-    from elmo_tagger.corpus.sources import FileOptions
-    from elmo_tagger.text.formats.brat import files_of
+    from elmo_tagger.text.formats.format import FileOptions
     from elmo_tagger.text.outputs import Output
 
-    options = FileOptions(format=in_format, token_column=token_column, tag_column=tag_column, separator=separator)
+    options = FileOptions(
+        format=in_format, token_column=token_column, tag_column=tag_column, separator=separator, encoding=encoding
+    )
     report = convert_file(
         source,
-        Output(target, inputs=files_of(source), force=force, folder=True),
+        Output(target, inputs=_files_of(source, in_format), force=force, folder=True),
         to=to,
         scheme=scheme,
         options=options,
         target_format=out_format,
         lenient=lenient,
         split_tokens=split_tokens,
+        skip_bad_lines=skip_bad_lines,
         language=language,
     )
     piped = is_pipe(target)
+    for message in report.messages:
+        warn(f"left out: {message}")
+    if report.skipped > len(report.messages):
+        warn(f"left out: {report.skipped - len(report.messages):,} more")
     if as_json:
         print_json(vars(report), err=piped)
     else:
         typer.echo(f"{source} to {target}: {_described(report)}", err=piped)
+
+
+def _files_of(source: Path, name: str | None) -> list[Path]:
+    """What is read: of one of brat's two files the other as well."""
+    from elmo_tagger.text.formats.registry import format_of_file, get_format
+
+    found = get_format(name) if name else format_of_file(source) if source.exists() else None
+    return [source] if found is None else found.files(source)
 
 
 def _described(report: Conversion) -> str:
@@ -69,4 +85,5 @@ def _described(report: Conversion) -> str:
         )
     ]
     unit = "sentences" if report.source_scheme else "documents"
-    return f"{sides[0]} to {sides[1]}, {report.entities:,} entities in {report.sentences:,} {unit}"
+    skipped = f", {report.skipped:,} bad lines left out" if report.skipped else ""
+    return f"{sides[0]} to {sides[1]}, {report.entities:,} entities in {report.sentences:,} {unit}{skipped}"

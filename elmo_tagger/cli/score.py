@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.options import AsJson, Force, Format, GoldColumn, GoldScheme, PredColumn, PredScheme, Separator
+from elmo_tagger.cli.options import (
+    AsJson,
+    Encoding,
+    Force,
+    Format,
+    GoldColumn,
+    GoldScheme,
+    PredColumn,
+    PredScheme,
+    Separator,
+)
 from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
@@ -28,6 +38,7 @@ def score(
     gold_column: GoldColumn = None,
     pred_column: PredColumn = None,
     separator: Separator = None,
+    encoding: Encoding = "utf-8",
     show: Annotated[int, typer.Option(min=0, help="How many of the most frequent mistakes to print.")] = 10,
     html: Annotated[Optional[Path], typer.Option(help="Also write a report for a browser to this file.")] = None,
     html_sentences: Annotated[int, typer.Option(min=0, help="Sentences with mistakes in that report.")] = 500,
@@ -37,17 +48,18 @@ def score(
     """Precision, recall and F1 of entities, as conlleval counts and strictly, and what stands behind them."""
     from elmo_tagger.corpus.alignment import pair_reader
     from elmo_tagger.corpus.score import score_pairs
-    from elmo_tagger.corpus.sources import FileOptions, count_markers, open_source, open_tagged
+    from elmo_tagger.corpus.sources import count_markers, open_source, open_tagged
+    from elmo_tagger.text.formats.format import FileOptions
     from elmo_tagger.text.outputs import Output
 
     inputs = [path for path in (gold, pred, train) if path]
     page = Output(html, inputs=inputs, force=force) if html else None
-    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator)
+    options = FileOptions(format=file_format, tag_column=gold_column, separator=separator, encoding=encoding)
     report = score_pairs(
         pair_reader(str(gold), str(pred) if pred else None, options=options, predicted_column=pred_column),
         scheme=scheme,
         predicted_scheme=pred_scheme,
-        train=open_tagged(str(train)).sentences() if train else None,
+        train=open_tagged(str(train), FileOptions(encoding=encoding)).sentences() if train else None,
         markers=count_markers(open_source(str(gold), options)),
         keep=html_sentences if page else 0,
     )

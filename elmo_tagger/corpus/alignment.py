@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from elmo_tagger.corpus.predictions import Predicted, Predictions, open_predictions
-from elmo_tagger.corpus.roles import guess_roles
-from elmo_tagger.corpus.sources import DEFAULTS, FileOptions, Source, open_tagged
-from elmo_tagger.text.columns import read_columns
+from elmo_tagger.corpus.sources import Source, open_source, open_tagged
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError
+from elmo_tagger.text.formats.format import DEFAULTS, FileOptions
 from elmo_tagger.text.sentence import Sentence
 
 
@@ -45,7 +46,7 @@ def pair_reader(
     Args:
         gold: The annotated file; where `predictions` is None it holds the predictions too.
         predictions: The file of predictions.
-        options: What is known about the gold file; its separator is that of the predictions too.
+        options: What is known about the gold file; its separator and encoding are those of the predictions too.
         predicted_column: Column of the predicted tags; found by default.
 
     Raises:
@@ -55,7 +56,8 @@ def pair_reader(
     if predictions is None:
         return lambda: read_pairs(gold, options, predicted_column=predicted_column)
     source = open_tagged(gold, options)
-    predicted = open_predictions(predictions, FileOptions(tag_column=predicted_column, separator=options.separator))
+    known = FileOptions(tag_column=predicted_column, separator=options.separator, encoding=options.encoding)
+    predicted = open_predictions(predictions, known)
     return lambda: align(source, predicted)
 
 
@@ -85,23 +87,23 @@ def read_pairs(path: str, options: FileOptions = DEFAULTS, *, predicted_column: 
     Raises:
         DataError: The file does not hold both.
     """
-    separator, gold_column = options.separator, options.tag_column
-    predictions = open_predictions(path, FileOptions(separator=separator))
+    gold_column = options.tag_column
+    predictions = open_predictions(path, FileOptions(separator=options.separator, encoding=options.encoding))
     first = next(predictions.read(), None)
     if first is not None and first.tokens is not None and first.gold is not None:
         return _self_contained(predictions)
-    roles = guess_roles(path, separator=separator)
-    found = [index for index, name in enumerate(roles.names) if name == "tags"]
+    source = open_source(path, options)
+    found = [index for index, name in enumerate(source.columns) if name == "tags"]
     if gold_column is None and predicted_column is None and len(found) < 2:
         raise DataError(
             f"{path}: expected two columns of tags, gold and predicted, since no second file is given; its columns "
-            f"look like {', '.join(roles.names) or 'none'}",
+            f"look like {', '.join(source.columns) or 'none'}",
             path=path,
         )
     columns = [-2 if gold_column is None else gold_column, -1 if predicted_column is None else predicted_column]
-    token_column = roles.token_column if options.token_column is None else options.token_column
     gold, predicted = (
-        read_columns(path, token_column=token_column, tag_column=column, separator=separator) for column in columns
+        replace(source, options=replace(source.options, tag_column=column, untagged=False)).sentences()
+        for column in columns
     )
     return (Pair(sentence, guess.tags or []) for sentence, guess in zip(gold, predicted, strict=True))
 
@@ -124,9 +126,8 @@ def _in_order(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pa
         while len(tags) < length:
             item = next(items, None)
             if item is None:
-                raise DataError(
-                    f"{predictions.path}: ends where {sentence.where(len(tags))} has {sentence.tokens[len(tags)]!r}"
-                )
+                at, expected = sentence.where(len(tags)), shown(sentence.tokens[len(tags)])
+                raise DataError(f"{predictions.path}: ends where {at} has {expected}")
             if item.tokens is None and (tags or len(item.tags) != length):
                 raise DataError(
                     f"{item.where}: {len(item.tags)} tags, expected {length} as at {sentence.where()}; without tokens "
@@ -148,9 +149,8 @@ def _compare(sentence: Sentence, tokens: list[str | None], where: str) -> None:
         return
     for position, (expected, received) in enumerate(zip(sentence.tokens, tokens, strict=True)):
         if received is not None and received != expected:
-            raise DataError(
-                f"{sentence.where(position)}: token {expected!r}, but the prediction ({where}) has {received!r}"
-            )
+            both = f"token {shown(expected)}, but the prediction ({where}) has {shown(received)}"
+            raise DataError(f"{sentence.where(position)}: {both}")
 
 
 def _by_content(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pair]:
@@ -164,7 +164,7 @@ def _by_content(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[
             if item is None:
                 raise DataError(
                     f"{predictions.path}: no prediction for sentence {number} ({sentence.where()}): "
-                    f"{' '.join(sentence.tokens[:12])}"
+                    f"{shown(' '.join(sentence.tokens[:12]), quoted=False)}"
                 )
             if item.tokens is None and len(item.tags) != len(key):
                 raise DataError(

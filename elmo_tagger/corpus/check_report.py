@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from elmo_tagger.corpus.duplicates import Duplicates
-from elmo_tagger.corpus.inconsistency import Inconsistency
+from elmo_tagger.corpus.repetition import Duplicates, Inconsistency
 from elmo_tagger.text.files import DataError
 
 TOKEN_BYTES = 48
@@ -28,9 +27,12 @@ class FileReport:
         sentences, tokens: How many.
         entities: By type, how many, commonest first.
         sentence_lengths, entity_lengths: How many sentences or entities there are of each length in tokens.
+        encoding: Of its text.
         reader: Options that the dataset reader `conll_columns` needs for this file; empty where its defaults do.
+        untold: Why training would fail if the reader is not told these options; empty if it would not.
         untagged: What is in the place of tags; empty where there are tags.
         unreadable: What is wrong with the file as a whole.
+        unreadable_lines: How many lines cannot be read.
         errors: How many lines cannot be read or have ill-formed tags.
         messages: The first of them, as `path:line: what is wrong and how it would be read`.
         empty_sentences: Blank lines in a row that part no sentences.
@@ -48,9 +50,12 @@ class FileReport:
     entities: dict[str, int] = field(default_factory=dict)
     sentence_lengths: dict[int, int] = field(default_factory=dict)
     entity_lengths: dict[int, int] = field(default_factory=dict)
+    encoding: str = "utf-8"
     reader: dict[str, int | str] = field(default_factory=dict)
+    untold: str = ""
     untagged: str = ""
     unreadable: list[str] = field(default_factory=list)
+    unreadable_lines: int = 0
     errors: int = 0
     messages: list[str] = field(default_factory=list)
     empty_sentences: int = 0
@@ -62,6 +67,7 @@ class FileReport:
         if error.path and not error.line:
             self.unreadable.append(str(error))
         else:
+            self.unreadable_lines += 1
             self.say(f"{error}; {error.reading} here" if error.reading else str(error))
 
     def say(self, message: str) -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from elmo_tagger.corpus.sources import COLUMNS, DEFAULTS, FileOptions, Source, open_tagged
+from elmo_tagger.corpus.sources import COLUMNS, Source, open_tagged
 from elmo_tagger.corpus.tokens import with_tokens
 from elmo_tagger.tagging.detection import SchemeDetector
 from elmo_tagger.tagging.schemes import get_scheme, spans_to_tags, tags_to_spans
-from elmo_tagger.text.files import DataError, read_text_lines
+from elmo_tagger.text.files import DataError, Report, read_text_lines, skipping
 from elmo_tagger.text.formats.document import Document
-from elmo_tagger.text.formats.registry import Format, format_of, get_format
+from elmo_tagger.text.formats.format import DEFAULTS, FileOptions, Format
+from elmo_tagger.text.formats.registry import format_of_name, get_format
+from elmo_tagger.text.formats.spans import TagsOf, read_tags, write_tags
 from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.sentence import Sentence, Span
 from elmo_tagger.text.tokenize import Tokenizer
 
+KEPT = 10
+"""Messages about skipped lines that a report keeps."""
 _CELL = re.compile(r"[^ \t]+")
 
 
@@ -30,6 +34,8 @@ class Conversion:
         source_scheme, target_scheme: Tag schemes; None on a side that has character offsets.
         sentences: Sentences (of tagged files) or documents (of others) that were written.
         entities: Entities among them.
+        skipped: How many lines, or documents, could not be read and were left out.
+        messages: What was wrong with the first of them.
     """
 
     source_format: str
@@ -38,6 +44,14 @@ class Conversion:
     target_scheme: str | None
     sentences: int = 0
     entities: int = 0
+    skipped: int = 0
+    messages: list[str] = field(default_factory=list)
+
+    def skip(self, error: DataError) -> None:
+        """Takes note of what cannot be read."""
+        self.skipped += 1
+        if len(self.messages) < KEPT:
+            self.messages.append(f"{error}; {error.reading}" if error.reading else str(error))
 
 
 def convert_file(
@@ -50,6 +64,7 @@ def convert_file(
     target_format: str | None = None,
     lenient: bool = False,
     split_tokens: bool = False,
+    skip_bad_lines: bool = False,
     language: str = "en",
 ) -> Conversion:
     """Converts a file, or brat's folder; the target takes its name only once it is complete.
@@ -65,6 +80,7 @@ def convert_file(
         target_format: By default told by the name, and the source's where that says nothing.
         lenient: Read ill-formed tags as conlleval does instead of refusing them.
         split_tokens: Split tokens where an entity begins or ends within them instead of refusing it.
+        skip_bad_lines: Leave out lines (of column files), or documents, that cannot be read, instead of refusing them.
         language: Of spaCy's tokenizer, for texts without tokens.
 
     Raises:
@@ -72,92 +88,94 @@ def convert_file(
         OSError: A file cannot be opened or written.
     """
     found = open_tagged(str(source), options)
-    target_format = target_format or _target_format(target, found.format)
-    reader, writer = get_format(found.format), get_format(target_format)
+    writer = get_format(target_format) if target_format else _target_format(target, found)
     if to and not writer.has_tags:
-        raise DataError(f"--to {to}: {target_format} has character offsets, and no tags that could be {to}")
-    source_scheme = _source_scheme(found, scheme, lenient) if reader.has_tags else None
-    target_scheme = get_scheme(to or source_scheme or "BIO").name if writer.has_tags else None
-    report = Conversion(found.format, target_format, source_scheme, target_scheme)
+        raise DataError(f"--to {to}: {writer.name} has character offsets, and no tags that could be {to}")
+    scheme = _source_scheme(found, scheme, lenient, skip_bad_lines) if found.format.has_tags else None
+    target_scheme = get_scheme(to or scheme or "BIO").name if writer.has_tags else None
+    done = Conversion(found.format.name, writer.name, scheme, target_scheme)
+    report = skipping(done.skip) if skip_bad_lines else None
 
     def spans_of(sentence: Sentence) -> list[Span]:
-        spans = tags_to_spans(sentence, source_scheme or "", strict=not lenient)
-        report.sentences += 1
-        report.entities += len(spans)
+        spans = tags_to_spans(sentence, scheme or "", strict=not lenient)
+        done.sentences += 1
+        done.entities += len(spans)
         return spans
 
     def tags_of(spans: Sequence[Span], length: int) -> list[str]:
         return spans_to_tags(spans, length, target_scheme or "")
 
-    if target_format == found.format == COLUMNS:
-        _retag(found, target, lambda each: tags_of(spans_of(each), len(each.tokens)), options.separator)
-        return report
-    documents = _read(found, reader, spans_of, report, options.separator)
+    if writer is found.format and writer.name == COLUMNS:
+        _retag(found, target, lambda each: tags_of(spans_of(each), len(each.tokens)), report)
+        return done
+    documents = _read(found, spans_of, done, report)
     if writer.has_tags:
-        documents = _tokenized(documents, Tokenizer(language=language), split=split_tokens)
-        writer.write(documents, target, tags_of=tags_of)
-    else:
-        writer.write(documents, target)
-    return report
+        documents = _tagged(documents, Tokenizer(language=language), tags_of, split=split_tokens)
+    writer.write(documents, target)
+    return done
 
 
-def _tokenized(documents: Iterable[Document], tokenizer: Tokenizer, *, split: bool) -> Iterator[Document]:
-    for index, document in enumerate(documents):
-        yield with_tokens(document, index, tokenizer, split=split)[0]
-
-
-def _target_format(target: Target, source_format: str) -> str:
+def _target_format(target: Target, source: Source) -> Format:
     """A name without a suffix that says something keeps the source's format."""
     try:
-        return format_of(target)
+        return format_of_name(target)
     except DataError:
         if Path(target).suffix in ("", ".gz", ".xz"):
-            return source_format
+            return source.format
         raise
 
 
-def _source_scheme(source: Source, scheme: str | None, lenient: bool) -> str:
+def _source_scheme(source: Source, scheme: str | None, lenient: bool, skip_bad_lines: bool) -> str:
     if scheme is not None:
         return get_scheme(scheme).name
     detector = SchemeDetector()
-    for sentence in source.sentences():
+    for sentence in source.sentences(report=skipping(lambda _: None) if skip_bad_lines else None):
         detector.add(sentence)
     return detector.result(strict=not lenient)
 
 
 def _read(
-    source: Source,
-    reader: Format,
-    spans_of: Callable[[Sentence], list[Span]],
-    report: Conversion,
-    separator: str | None,
+    source: Source, spans_of: Callable[[Sentence], list[Span]], done: Conversion, report: Report | None
 ) -> Iterator[Document]:
-    if source.format == COLUMNS:
-        columns = {"token_column": source.token_column, "tag_column": source.tag_column, "separator": separator}
-        yield from reader.read(source.path, spans_of=spans_of, **columns)
-    elif reader.has_tags:
-        yield from reader.read(source.path, spans_of=spans_of)
-    else:
-        for document in reader.read(source.path):
-            report.sentences += 1
-            report.entities += len(document.entities)
-            yield document
+    for document in source.documents(report=report):
+        if source.format.has_tags:
+            read_tags(document, spans_of)
+        else:
+            done.sentences += 1
+            done.entities += len(document.entities)
+        yield document
 
 
-def _retag(source: Source, target: Target, tags_of: Callable[[Sentence], list[str]], separator: str | None) -> None:
-    """Copies a column file line by line, with other tags."""
-    lines = read_text_lines(source.path)
+def _tagged(documents: Iterable[Document], tokenizer: Tokenizer, tags_of: TagsOf, *, split: bool) -> Iterator[Document]:
+    for index, document in enumerate(documents):
+        whole = with_tokens(document, index, tokenizer, split=split)[0]
+        write_tags(whole, index, tags_of)
+        yield whole
+
+
+def _retag(source: Source, target: Target, tags_of: Callable[[Sentence], list[str]], report: Report | None) -> None:
+    """Copies a column file line by line, with other tags and without the lines that cannot be read."""
+    options = source.options
+    skipped: set[int] = set()
+
+    def skip(error: DataError) -> None:
+        assert report is not None
+        report(error)
+        skipped.add(error.line)
+
+    lines = read_text_lines(source.path, encoding=options.encoding, report=lambda _: None)
     with new_file(target) as file:
 
         def copy_until(stop: int | None, tag: str = "") -> None:
             for number, line in lines:
                 if number == stop:
-                    line = _with_tag(line, tag, source.tag_column or 0, separator)
-                file.write(line.encode() + b"\n")
+                    line = _with_tag(line, tag, options.tag_column or 0, options.separator)
+                if number not in skipped:
+                    file.write(line.encode() + b"\n")
                 if number == stop:
                     return
 
-        for sentence in source.sentences():
+        for sentence in source.sentences(report=skip if report else None):
             for number, tag in zip(sentence.lines, tags_of(sentence), strict=True):
                 copy_until(number, tag)
         copy_until(None)

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from elmo_tagger.corpus.sources import DEFAULTS, FileOptions, open_tagged
+from elmo_tagger.corpus.sources import open_tagged
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError, read_text_lines
+from elmo_tagger.text.formats.format import DEFAULTS, FileOptions
+from elmo_tagger.text.formats.registry import first_lines
 
 TOKEN_KEYS = ("tokens", "words")  # "words" is what AllenNLP's own taggers write
 
@@ -54,9 +57,10 @@ def open_predictions(path: str, options: FileOptions = DEFAULTS) -> Predictions:
         OSError: The file cannot be opened.
         DataError: The first line is no JSON though the file says so, or there are no tags.
     """
-    first = next((item for item in read_text_lines(path, report=lambda error: None) if item[1].strip()), (0, ""))
-    if options.format is None and first[1].lstrip().startswith("{"):
-        record = _record(path, *first)
+    lines = first_lines(path, encoding=options.encoding)
+    number, first = next(((number, line) for number, line in enumerate(lines, start=1) if line.strip()), (0, ""))
+    if options.format is None and first.lstrip().startswith("{"):
+        record = _record(path, number, first)
         if "tags" in record:
             return Predictions(path, _is_batch(record["tags"]), lambda: read_allennlp(path))
     source = open_tagged(path, options)
@@ -85,7 +89,7 @@ def read_allennlp(path: str) -> Iterator[Predicted]:
         columns: dict[str, Any] = {"tags": record.get("tags"), "tokens": tokens, "gold_tags": record.get("gold_tags")}
         where = f"{path}:{number}"
         if columns["tags"] is None:
-            raise DataError(f'{where}: no "tags"; its keys are {", ".join(map(repr, record))}', path=path, line=number)
+            raise DataError(f'{where}: no "tags"; its keys are {shown(list(record))}', path=path, line=number)
         if not _is_batch(columns["tags"]):
             columns = {name: value if value is None else [value] for name, value in columns.items()}
         yield from _sentences(columns, where, path=path, number=number)

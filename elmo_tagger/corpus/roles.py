@@ -1,90 +1,96 @@
-"""What the columns of a file hold, guessed from its first rows."""
+"""What the columns of a table hold, guessed from its first rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
+from elmo_tagger.errors import shown
 from elmo_tagger.tagging.schemes import SCHEMES, split_tag
-from elmo_tagger.text.columns import DOCUMENT_MARKER
-from elmo_tagger.text.files import read_text_lines
+from elmo_tagger.text.formats import column_files
+from elmo_tagger.text.formats.format import FileOptions, Format, Table
 
-SAMPLE_LINES = 20_000
-"""Lines that a guess looks at."""
+SAMPLE_ROWS = 20_000
+"""Rows that a guess looks at."""
 _TAG_LETTERS = frozenset("".join(scheme.letters for scheme in SCHEMES.values()))
 _TELLING = frozenset({"O", "B"})  # of these, columns of bare letters have one (word segmentation: B, M, E, S)
 _LABELS_AT_MOST = 100  # distinct values of a column of labels; Penn Treebank has 45 parts of speech
 
 
 @dataclass(frozen=True)
-class Roles:
-    """The columns of a file.
+class Columns:
+    """The columns of a table.
 
     Attributes:
-        names: One of "tags", "tokens", "numbers", "labels", "words" a column; empty where the file is.
+        names: One of "tags", "tokens", "numbers", "labels", "words" a column; empty where the table is.
         token_column: Index of the tokens.
         tag_column: Index of the entity tags (the last column of tags); None where no column looks like tags.
+        separator: What parts them, if it had to be found; None for what the format takes by itself.
     """
 
     names: tuple[str, ...]
     token_column: int
     tag_column: int | None
+    separator: str | None
 
 
-def guess_roles(path: str | Path, *, separator: str | None = None) -> Roles:
-    """Guesses from the rows whose number of columns is the commonest among the first `SAMPLE_LINES` lines.
+def find_columns(path: str, format_: Format, options: FileOptions) -> Columns:
+    """Tells them by their names, where a table has names, else by the first `SAMPLE_ROWS` rows.
 
-    A column of `O` and of tag letters, with types or bare, is "tags"; integers are "numbers"; few distinct values are
-    "labels"; the first column left is "tokens" and the others are "words".
+    Of these, rows of the commonest length count. A column of `O` and of tag letters, with types or bare, is "tags";
+    integers are "numbers"; few distinct values are "labels"; the first column left is "tokens" and the others are
+    "words". Where nothing is said about the separator of a column file, and its rows are not all as long or have no
+    tags, tabs alone are tried as well: tokens may contain spaces then.
+
+    Raises:
+        OSError: The file cannot be opened or unpacked.
+        DataError: The file is no table.
+    """
+    found, share = _guess(path, format_, options)
+    if format_ is column_files.FORMAT and options.separator is None and (share < 1 or found.tag_column is None):
+        by_tabs, share_by_tabs = _guess(path, format_, replace(options, separator="\t"))
+        if by_tabs.tag_column is not None and (share_by_tabs > share or found.tag_column is None):
+            return by_tabs
+    return found
+
+
+def why_untagged(path: str, format_: Format, options: FileOptions) -> str:
+    """Of a table in which no column looks like tags: what is in the place of tags.
 
     Raises:
         OSError: The file cannot be opened or unpacked.
     """
-    rows = _sample(path, separator)
-    if not rows:
-        return Roles((), 0, None)
-    columns = list(zip(*rows, strict=True))
-    names = [_role(column) for column in columns]
-    token_column = _token_column(names)
+    first = next(_table(path, format_, options).rows, None)
+    if first is None:
+        return "it has no rows"
+    number, cells = first
+    return (
+        f"its last column begins with {shown(cells[-1], limit=40)} ({path}:{number}), expected O or a letter and type "
+        "such as B-PER"
+    )
+
+
+def _table(path: str, format_: Format, options: FileOptions) -> Table:
+    return Table(iter(())) if format_.table is None else format_.table(path, options)
+
+
+def _guess(path: str, format_: Format, options: FileOptions) -> tuple[Columns, float]:
+    """The columns, and the share of the rows that has all of them."""
+    table = _table(path, format_, options)
+    by_width: dict[int, list[list[str]]] = {}
+    for _, cells in islice(table.rows, SAMPLE_ROWS):
+        by_width.setdefault(len(cells), []).append(cells)
+    whole = max(by_width.values(), key=len, default=[])
+    if not whole:
+        return Columns((), 0, None, options.separator), 0.0
+    names = [_role(column) for column in zip(*whole, strict=True)]
+    token_column = _token_column(names) if table.token_column is None else table.token_column
     names[token_column] = "tokens"
     tag_columns = [index for index, name in enumerate(names) if name == "tags"]
-    return Roles(tuple(names), token_column, tag_columns[-1] if tag_columns else None)
-
-
-def why_untagged(path: str | Path, *, separator: str | None = None) -> str:
-    """Of a file in which no column looks like tags: what is in the place of tags, and what may be missing.
-
-    Raises:
-        OSError: The file cannot be opened or unpacked.
-    """
-    rows = list(_rows(path, separator))
-    if not rows:
-        return f"none of its first {SAMPLE_LINES:,} lines has a column"
-    number, cells = rows[0]
-    found = (
-        f"its last column begins with {cells[-1][:40]!r} ({path}:{number}), expected O or a letter and type such as "
-        "B-PER"
-    )
-    commas = separator is None and all(len(cells) == 1 and "," in cells[0] for _, cells in rows)
-    return found + ("; every line has a comma: try --separator ," if commas else "")
-
-
-def _sample(path: str | Path, separator: str | None) -> list[list[str]]:
-    by_width: dict[int, list[list[str]]] = {}
-    for _, cells in _rows(path, separator):
-        by_width.setdefault(len(cells), []).append(cells)
-    return max(by_width.values(), key=len, default=[])
-
-
-def _rows(path: str | Path, separator: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The cells of the first lines that have any, with the lines' numbers."""
-    for number, line in islice(read_text_lines(path, report=lambda error: None), SAMPLE_LINES):
-        cells = line.replace("\t", " ").split(" ") if separator is None else line.split(separator)
-        cells = [cell for cell in cells if cell] if separator is None else cells
-        if cells and cells != [""] and DOCUMENT_MARKER not in cells:
-            yield number, cells
+    tag_column = tag_columns[-1] if tag_columns and table.tag_column is None else table.tag_column
+    found = Columns(tuple(names), token_column, tag_column, options.separator)
+    return found, len(whole) / sum(map(len, by_width.values()))
 
 
 def _role(column: Sequence[str]) -> str:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
 from elmo_tagger.corpus.resampling import Floats, Integers
-from elmo_tagger.corpus.store import Ids
 from elmo_tagger.tagging.schemes import conlleval_spans
 from elmo_tagger.text.sentence import Span
 
@@ -86,7 +85,7 @@ def read_run(name: str, read: Read, *, schemes: tuple[str, str] | None = None) -
     Raises:
         ValueError: From `read`, or no sentences.
     """
-    types = Ids()
+    types: dict[str, int] = {}
     records, digests = array("i"), array("Q")
     for index, pair in enumerate(read()):
         if schemes is None:
@@ -95,7 +94,7 @@ def read_run(name: str, read: Read, *, schemes: tuple[str, str] | None = None) -
             gold = read_strictly(pair.gold, schemes[0], pair.sentence, "gold")
             predicted = read_strictly(pair.predicted, schemes[1], pair.sentence, "predicted")
         for entity_type, counts in _count(gold, predicted).items():
-            records.extend((index, types[entity_type], *counts))
+            records.extend((index, types.setdefault(entity_type, len(types)), *counts))
         digest = hashlib.blake2b(repr((pair.tokens, gold)).encode(errors="replace"), digest_size=8).digest()
         digests.append(int.from_bytes(digest, "little"))
     if not digests:

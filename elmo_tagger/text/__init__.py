@@ -3,18 +3,14 @@
 from elmo_tagger.text.columns import read_columns, write_columns
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence, Span
-from elmo_tagger.text.static_vectors import Coverage, StaticVectors, load_vectors
 from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer, split_at_spaces
 
 __all__ = [
-    "Coverage",
     "DataError",
     "Sentence",
     "Span",
-    "StaticVectors",
     "TokenizedSentence",
     "Tokenizer",
-    "load_vectors",
     "read_columns",
     "split_at_spaces",
     "write_columns",

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, cast
 
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, shown
 from elmo_tagger.pipes import open_kept
 
 BOM = b"\xef\xbb\xbf"
@@ -40,8 +40,26 @@ class DataError(ElmoTaggerError):
         self.reading = reading
 
 
+class EncodingError(DataError):
+    """Bytes that are no text in the encoding that is assumed: of one line, but all of them may be misread."""
+
+
 Report = Callable[[DataError], None]
 """Takes note of an error, so that reading can go on."""
+
+
+def skipping(note: Report) -> Report:
+    """What takes note of lines that are to be left out; of other errors none, they are raised.
+
+    A file that is empty as a whole cannot be left out, nor can bytes in another encoding: there is a way to read them.
+    """
+
+    def report(error: DataError) -> None:
+        if isinstance(error, EncodingError) or (error.path and not error.line):
+            raise error
+        note(error)
+
+    return report
 
 
 def give_or_raise(error: DataError, report: Report | None) -> None:
@@ -81,7 +99,7 @@ def read_text_lines(
 
     Args:
         path: The file; `.gz` and `.xz` are unpacked.
-        encoding: Any encoding that writes a line feed as one byte.
+        encoding: Of the text.
         report: Takes the errors of lines that are no text; their bad bytes are then replaced by U+FFFD. Without it the
             first such error is raised.
 
@@ -97,9 +115,12 @@ def read_text_blocks(
     path: str | Path, *, encoding: str = "utf-8", report: Callable[[DataError], None] | None = None
 ) -> Iterator[tuple[int, str]]:
     r"""As `read_text_lines`, many lines at a time: the number of the first, and the lines with `\n` between them."""
-    _check_encoding(encoding)
+    check_encoding(encoding)
+    pieces = read_pieces(path, BLOCK)
+    if not _marks_lines_with_a_byte(encoding):
+        pieces, encoding = _as_utf_8(pieces, encoding, name=str(path)), "utf-8"
     number, offset = 1, 0
-    for block in _whole_lines(read_pieces(path, BLOCK)):
+    for block in _whole_lines(pieces):
         text = _decoded(block.removeprefix(BOM) if number == 1 else block, encoding)
         if text is None:
             yield from decode_lines(
@@ -110,6 +131,15 @@ def read_text_blocks(
             yield number, text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text
         number += block.count(b"\n")
         offset += len(block)
+
+
+def _as_utf_8(pieces: Iterable[bytes], encoding: str, *, name: str) -> Iterator[bytes]:
+    """The same text, for encodings whose lines show only once they are decoded, such as UTF-16."""
+    try:
+        for text in codecs.iterdecode(pieces, encoding):
+            yield text.encode()
+    except UnicodeError as error:
+        raise EncodingError(f"{name}: no text in {encoding} ({error})", path=name) from None
 
 
 def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -157,7 +187,9 @@ def decode_lines(
     Raises:
         DataError: As there.
     """
-    _check_encoding(encoding)
+    check_encoding(encoding)
+    if not _marks_lines_with_a_byte(encoding):
+        raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
     for number, line in enumerate(lines, start=first_line):
         if number == 1 and line.startswith(BOM):
             line = line[len(BOM) :]
@@ -174,22 +206,49 @@ def decode_lines(
         yield number, text.removesuffix("\n").removesuffix("\r")
 
 
-def _check_encoding(encoding: str) -> None:
-    """Refuses encodings in which lines cannot be told before they are decoded."""
-    if "\n".encode(encoding) != b"\n":
-        raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
+def check_encoding(encoding: str) -> None:
+    """Refuses a name that is none of an encoding of text.
+
+    Raises:
+        DataError: It is not known.
+    """
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise DataError(
+            f"encoding {shown(encoding)}: unknown, expected a name such as utf-8, cp1252, latin-1, utf-16 or gb18030"
+        ) from None
+
+
+def _marks_lines_with_a_byte(encoding: str) -> bool:
+    """Whether lines can be told before they are decoded."""
+    return "\n".encode(encoding) == b"\n"
 
 
 def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: int) -> DataError:
     line, at = error.object, error.start
-    hint = "; the file looks like UTF-16, convert it to UTF-8" if line[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
-    return DataError(
+    guess = _guess_encoding(line)
+    hint = f"; it looks like {guess}: give that as its encoding, or convert it to utf-8" if guess else ""
+    return EncodingError(
         f"{path}:{number}: invalid {error.encoding}: byte 0x{line[at]:02x} at offset {offset + at} of the file,"
         f" byte {at + 1} of the line{hint}",
         path=path,
         line=number,
         reading="its bad bytes are read as U+FFFD",
     )
+
+
+def _guess_encoding(line: bytes) -> str:
+    """What a line that is no UTF-8 may be in; empty where nothing speaks for anything."""
+    if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if b"\0" in line:
+        return ""
+    try:
+        line.decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    return "cp1252"
 
 
 @contextmanager

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError, decode_lines, read_lines
+from elmo_tagger.text.formats import json_lines, label_studio
+from elmo_tagger.text.formats.format import HEAD_LINES, Format
 from elmo_tagger.text.formats.json_lines import document_of_json
+from elmo_tagger.text.formats.registry import format_of_file, format_of_lines
 from elmo_tagger.text.tokenize import Tokenizer, split_at_spaces
-from elmo_tagger.vectors.text_head import sentences_only
 
 STANDARD_INPUT = "-"
 LAYOUTS = ("text", "jsonl")
@@ -96,12 +101,12 @@ class SentenceSource:
         counter = _Counter(self._lines(offset), offset)
         lines = _placed(decode_lines(counter, name=self.name, first_line=first_line, offset=offset), counter)
         if self.layout == "jsonl":
-            return self._json(lines, counter)
+            return self._json(lines)
         if not offset:
-            lines = sentences_only(lines, path=self.path, name=self.name)
+            lines = self._text_only(lines)
         if self.tokenizer is not None:
-            return self._raw(lines, counter, self.tokenizer)
-        return (_sentence(line.text, line, counter) for line in lines)
+            return self._raw(lines, self.tokenizer)
+        return (_sentence(line.text, line) for line in lines)
 
     def _lines(self, offset: int) -> Iterator[bytes]:
         if self.path == STANDARD_INPUT:
@@ -113,20 +118,36 @@ class SentenceSource:
         else:
             yield from read_lines(self.path)
 
-    def _raw(self, lines: Iterator[_Line], counter: _Counter, tokenizer: Tokenizer) -> Iterator[InputSentence]:
-        for paragraph in _paragraphs(lines):
-            yield from _tokenized("\n".join(line.text for line in paragraph), paragraph[0], counter, tokenizer)
+    def _text_only(self, lines: Iterator[_Line]) -> Iterator[_Line]:
+        """Refuses other formats, though each of their lines could be read as a sentence."""
+        head = list(islice(lines, HEAD_LINES))
+        found = format_of_lines([line.text for line in head])
+        if found in json_lines.FORMATS:
+            advice = "give it a name that ends in .jsonl, or --layout jsonl"
+            raise DataError(f"{self.name}: JSON lines, expected a sentence a line: {advice}", path=self.path)
+        if found is not None:
+            more = ", and read that with --raw" if found is label_studio.FORMAT else ""
+            advice = f"convert it first: {_conversion(self.path, found)}{more}"
+            raise DataError(
+                f"{self.name}: in the format {found.name}, expected a sentence a line: {advice}", path=self.path
+            )
+        return chain(head, lines)
 
-    def _json(self, lines: Iterator[_Line], counter: _Counter) -> Iterator[InputSentence]:
+    def _raw(self, lines: Iterator[_Line], tokenizer: Tokenizer) -> Iterator[InputSentence]:
+        for paragraph in _paragraphs(lines):
+            text = "\n".join(line.text for line in paragraph)
+            yield from _tokenized(text, paragraph[0], paragraph[-1].end, tokenizer)
+
+    def _json(self, lines: Iterator[_Line]) -> Iterator[InputSentence]:
         for line in lines:
             value = self._json_value(line)
             if isinstance(value, list):
                 for tokens in value:
-                    yield InputSentence(" ".join(tokens), tokens, line.start, line.number, counter.bytes)
+                    yield InputSentence(" ".join(tokens), tokens, line.start, line.number, line.end)
             elif self.tokenizer is not None:
-                yield from _tokenized(value, line, counter, self.tokenizer)
+                yield from _tokenized(value, line, line.end, self.tokenizer)
             else:
-                yield _sentence(value, line, counter)
+                yield _sentence(value, line)
 
     def _json_value(self, line: _Line) -> str | list[list[str]]:
         """A text, or the tokens of sentences."""
@@ -135,13 +156,13 @@ class SentenceSource:
         except ValueError as error:
             raise self._not_a_sentence(line, f"received no JSON ({error})") from None
         if not isinstance(fields, dict):
-            raise self._not_a_sentence(line, f"received {line.text[:60]!r}")
+            raise self._not_a_sentence(line, f"received {shown(line.text, limit=60)}")
         tokens = fields.get("tokens")
         if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
             return [tokens]
         text = fields.get("sentence", fields.get("text"))
         if tokens is not None or not isinstance(text, str):
-            raise self._not_a_sentence(line, f"received {line.text[:60]!r}")
+            raise self._not_a_sentence(line, f"received {shown(line.text, limit=60)}")
         if "token_offsets" in fields:
             return [sentence.tokens for sentence in document_of_json(fields, self._place(line), 0).sentences]
         return text
@@ -163,6 +184,7 @@ class _Line:
     text: str
     number: int
     start: int
+    end: int
 
 
 class _Counter:
@@ -181,7 +203,7 @@ class _Counter:
 def _placed(lines: Iterable[tuple[int, str]], counter: _Counter) -> Iterator[_Line]:
     start = counter.bytes
     for number, text in lines:
-        yield _Line(text, number, start)
+        yield _Line(text, number, start, counter.bytes)
         start = counter.bytes
 
 
@@ -200,10 +222,18 @@ def _paragraphs(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
         yield run
 
 
-def _tokenized(text: str, start: _Line, counter: _Counter, tokenizer: Tokenizer) -> Iterator[InputSentence]:
+def _tokenized(text: str, first: _Line, end: int, tokenizer: Tokenizer) -> Iterator[InputSentence]:
     for sentence in tokenizer(text):
-        yield InputSentence(" ".join(sentence.tokens), sentence.tokens, start.start, start.number, counter.bytes)
+        yield InputSentence(" ".join(sentence.tokens), sentence.tokens, first.start, first.number, end)
 
 
-def _sentence(text: str, line: _Line, counter: _Counter) -> InputSentence:
-    return InputSentence(text.strip(), split_at_spaces(text).tokens, line.start, line.number, counter.bytes)
+def _sentence(text: str, line: _Line) -> InputSentence:
+    return InputSentence(text.strip(), split_at_spaces(text).tokens, line.start, line.number, line.end)
+
+
+def _conversion(path: str, source: Format) -> str:
+    """The command that makes JSON lines of a file."""
+    file = Path("FILE" if path == STANDARD_INPUT else path)
+    target = (file.with_suffix("") if file.suffix.lower() in _PACKED else file).with_suffix(".jsonl")
+    told = "" if path != STANDARD_INPUT and format_of_file(path) is source else f" --in-format {source.name}"
+    return f"elmo-tagger convert {shlex.quote(str(file))} {shlex.quote(str(target))}{told}"

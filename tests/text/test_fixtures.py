@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elmo_tagger.text import Sentence, load_vectors, read_columns
+from elmo_tagger.text import Sentence, read_columns
+from elmo_tagger.text.static_vectors import load_vectors
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 PARTS = {"train": 700, "dev": 150, "test": 200}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elmo_tagger.text import Coverage, DataError, load_vectors
+from elmo_tagger.text import DataError
+from elmo_tagger.text.static_vectors import Coverage, load_vectors
 
 FILE = "the 1 2 3\nRome -0.5 1e-3 .25\nat home 7 8 9\nthe 4 5 6\nrome 1 1 1\n. . . 2 2 2\n"
 REAL = Path(__file__).parents[3] / "shared" / "data" / "vectors" / "wiki2015.50d.txt.gz"

@@ -7,24 +7,21 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity
+from elmo_tagger.text.formats.format import FileOptions, Format
 from elmo_tagger.text.outputs import Target, new_folder
 
 _PIECE = r"\d{1,18} \d{1,18}"  # more digits are no offset, and Python refuses to read thousands of them
 _TEXT_BOUND = re.compile(rf"T\S*\t(\S+) ({_PIECE}(?:;{_PIECE})*)\t(.*)", re.DOTALL)
 
 
-def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
+def read(path: str | Path, options: FileOptions, report: Report | None = None) -> Iterator[Document]:
     """Reads the entities (T lines) of a folder's documents, in the order of their names, or of one .txt or .ann file.
 
     Relations, events, attributes and notes are left out. Fragments with only white space between them are one entity:
     so brat writes what goes over a line's end.
-
-    Args:
-        path: The folder or file.
-        report: Takes each error, and reading goes on without that entity or document. Without it the first error is
-            raised.
 
     Raises:
         DataError: A malformed line, an entity in several pieces, offsets that do not fit, a text without .ann file.
@@ -36,11 +33,11 @@ def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document
     for index, file in enumerate(texts):
         annotations = file.with_suffix(".ann")
         try:
-            text = _text(file, annotations)
+            text = _text(file, annotations, options.encoding)
         except DataError as error:
             give_or_raise(error, report)
             continue
-        entities = list(_entities(annotations, text, report))
+        entities = list(_entities(annotations, text, options.encoding, report))
         yield Document(text, entities, number=index, name=file.stem, place=str(file))
 
 
@@ -59,25 +56,25 @@ def write(documents: Iterable[Document], path: Target) -> None:
             name = document.name or f"document{index + 1:06}"
             if name in names or not re.fullmatch(r"[^\s./\\][^/\\\0]*", name):
                 problem = "comes twice" if name in names else "is no file name"
-                raise DataError(f"{document.where(index)}: the name {name!r} {problem}")
+                raise DataError(f"{document.where(index)}: the name {shown(name)} {problem}")
             names.add(name)
             for suffix, content in _contents(document, index).items():
                 (folder / (name + suffix)).write_bytes(content)
 
 
-def _text(file: Path, annotations: Path) -> str:
+def _text(file: Path, annotations: Path, encoding: str) -> str:
     if not annotations.exists():
         problem = f"{file}: no {annotations.name} beside it"
         raise DataError(problem, path=str(file), reading="the document is left out")
     try:
-        return file.read_bytes().decode()
+        return file.read_bytes().decode(encoding)
     except UnicodeDecodeError as error:
-        problem = f"{file}: invalid utf-8 at offset {error.start} of the file"
+        problem = f"{file}: invalid {encoding} at offset {error.start} of the file"
         raise DataError(problem, path=str(file), reading="the document is left out") from None
 
 
-def _entities(annotations: Path, text: str, report: Report | None) -> Iterator[Entity]:
-    for number, line in read_text_lines(annotations, report=report):
+def _entities(annotations: Path, text: str, encoding: str, report: Report | None) -> Iterator[Entity]:
+    for number, line in read_text_lines(annotations, encoding=encoding, report=report):
         if not line.startswith("T"):
             continue
         try:
@@ -92,17 +89,18 @@ def _entities(annotations: Path, text: str, report: Report | None) -> Iterator[E
 def _entity(line: str, text: str, place: str) -> Entity:
     match = _TEXT_BOUND.fullmatch(line)
     if match is None:
-        raise DataError(f"{place}: expected 'T1<tab>TYPE START END<tab>TEXT', found {line[:60]!r}")
-    type_, offsets, shown = match.groups()
+        raise DataError(f"{place}: expected 'T1<tab>TYPE START END<tab>TEXT', found {shown(line, limit=60)}")
+    type_, offsets, said = match.groups()
+    found = f"{place}: {shown(type_, quoted=False)} {shown(said)}"
     fragments = [tuple(map(int, fragment.split(" "))) for fragment in offsets.split(";")]
     for start, end in fragments:
         checked_entity(start, end, type_, text, place)
     for (_, end), (start, _) in pairwise(fragments):
         if start < end or text[end:start].strip():
-            raise DataError(f"{place}: {type_} {shown!r} is in several pieces ({offsets}), expected one")
-    found = " ".join(text[start:end] for start, end in fragments)
-    if found != shown:
-        raise DataError(f"{place}: {type_} {offsets} is {found!r} in the text, but the line says {shown!r}")
+            raise DataError(f"{found} is in several pieces ({shown(offsets, quoted=False)}), expected one")
+    there = " ".join(text[start:end] for start, end in fragments)
+    if there != said:
+        raise DataError(f"{found} at {shown(offsets, quoted=False)}: the text has {shown(there)} there")
     return Entity(fragments[0][0], fragments[-1][1], type_)
 
 
@@ -118,18 +116,35 @@ def _contents(document: Document, index: int) -> dict[str, bytes]:
 def _line(number: int, entity: Entity, document: Document, index: int) -> str:
     text = document.text[entity.start : entity.end]
     if re.search(r"\s", entity.type):
-        raise DataError(f"{document.where(index)}: type {entity.type!r} contains white space: brat cannot express it")
+        raise DataError(
+            f"{document.where(index)}: type {shown(entity.type)} contains white space: brat cannot express it"
+        )
     if text.strip("\r\n") != text:
-        shown = f"{entity.type} {text!r} ({entity.start} to {entity.end})"
-        raise DataError(f"{document.where(index)}: {shown} begins or ends with a line break: brat cannot express it")
+        found = f"{entity.type} {shown(text)} ({entity.start} to {entity.end})"
+        raise DataError(f"{document.where(index)}: {found} begins or ends with a line break: brat cannot express it")
     fragments = [(entity.start + line.start(), entity.start + line.end()) for line in re.finditer(r"[^\r\n]+", text)]
     offsets = ";".join(f"{start} {end}" for start, end in fragments)
-    shown = " ".join(document.text[start:end] for start, end in fragments)
-    return f"T{number}\t{entity.type} {offsets}\t{shown}\n"
+    said = " ".join(document.text[start:end] for start, end in fragments)
+    return f"T{number}\t{entity.type} {offsets}\t{said}\n"
 
 
-def files_of(path: str | Path) -> list[Path]:
+def pair_of(path: Path) -> list[Path]:
+    """The two files of a document."""
+    return [path.with_suffix(".txt"), path.with_suffix(".ann")]
+
+
+def files(path: Path) -> list[Path]:
     """What is read of a path: of a .txt or .ann file both, else the path itself."""
-    path = Path(path)
-    pair = [path.with_suffix(".txt"), path.with_suffix(".ann")]
-    return pair if path in pair and all(file.exists() for file in pair) else [path]
+    pair = pair_of(path)
+    return pair if path in pair else [path]
+
+
+FORMAT = Format(
+    name="brat",
+    description="a folder of brat's .txt and .ann files",
+    suffixes=(".ann",),
+    has_tags=False,
+    read=read,
+    write=write,
+    files=files,
+)

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
-from elmo_tagger.text.formats.alignment import token_spans
 from elmo_tagger.text.formats.conllu_misc import SPACING, misc_of, spacing_of, unescaped
-from elmo_tagger.text.formats.document import Document, Entity, SpansOf, TagsOf, are_whole
+from elmo_tagger.text.formats.document import Document, are_whole
+from elmo_tagger.text.formats.format import FileOptions, Format
 from elmo_tagger.text.outputs import Target, new_file
-from elmo_tagger.text.sentence import Sentence
 from elmo_tagger.text.tokenize import TokenizedSentence
 
 COLUMNS = 10
+KEY = "NER"
+"""MISC's key of the tags."""
 _ID = re.compile(r"(\d{1,9})(?:-(\d{1,9})|\.\d+)?")
 
 
@@ -53,22 +55,17 @@ class _Block:
         return next((comment for comment in self.comments if re.match(r"#\s*newdoc\b", comment)), None)
 
 
-def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER", report: Report | None = None) -> Iterator[Document]:
+def read(path: str | Path, options: FileOptions, report: Report | None = None) -> Iterator[Document]:
     """Reads a file that begins with `# newdoc` document by document, another sentence by sentence.
 
-    Args:
-        path: The file.
-        spans_of: Reads the tags of a sentence; a token without a tag has the tag `O`.
-        key: MISC's key of the tags.
-        report: Takes the error of each ill-formed line, and reading goes on without that line. Without it the first
-            error is raised.
+    A token without a tag has the tag `O`.
 
     Raises:
         DataError: A line without ten columns, an ill-formed ID, an empty form, no sentences; names the line.
     """
     document: Document | None = None
     whole = False
-    for block in _blocks(path, report):
+    for block in _blocks(path, options.encoding, report):
         new = block.new_document
         if document is None or new or not whole:
             if document is None:
@@ -77,37 +74,30 @@ def read(path: str | Path, *, spans_of: SpansOf, key: str = "NER", report: Repor
                 number = document.number + (new is not None)
                 yield _without_last_space(document)
             name = new.partition("id =")[2].strip() if new else ""
-            document = Document("", number=number, name=name, marked=bool(new), place=f"{path}:{block.lines[0]}")
-        _append(document, block, str(path), spans_of, key)
+            place = f"{path}:{block.lines[0]}"
+            document = Document("", number=number, name=name, marked=bool(new), path=str(path), place=place)
+        _append(document, block)
     if document is None:
         give_or_raise(DataError(f"{path}: no sentences in it", path=str(path)), report)
         return
     yield _without_last_space(document)
 
 
-def write(documents: Iterable[Document], path: Target, *, tags_of: TagsOf, key: str = "NER") -> None:
+def write(documents: Iterable[Document], path: Target) -> None:
     """Writes tokens with their tags in MISC; columns that are not known are `_`.
 
-    Args:
-        documents: With tokens.
-        path: The file.
-        tags_of: Writes the spans of a sentence as tags.
-        key: MISC's key of the tags.
-
     Raises:
-        DataError: Entities that tags cannot express, a token or tag that a row cannot hold, text outside of tokens.
+        DataError: A token or tag that a row cannot hold, text outside of tokens.
     """
     whole, documents = are_whole(documents)
     previous = None if whole else 0
     with new_file(path) as file:
         for index, document in enumerate(documents):
             place = document.where(index)
-            spans = token_spans(document, index)
-            if not spans:
+            if not document.sentences:
                 raise DataError(f"{place}: no tokens: CoNLL-U cannot express an empty text")
             for number, sentence in enumerate(document.sentences):
-                tags = tags_of(spans[number], len(sentence.tokens))
-                misc = [[f"{key}={tag}"] for tag in tags]
+                misc = [[f"{KEY}={tag}"] for tag in document.tags[number]]
                 for token, entries in enumerate(misc):
                     entries += spacing_of(document, number, token, place)
                 comments = []
@@ -116,16 +106,16 @@ def write(documents: Iterable[Document], path: Target, *, tags_of: TagsOf, key: 
                     previous = document.number
                 shown = " ".join(document.text[sentence.starts[0] : sentence.ends[-1]].split())
                 comments += [*getattr(sentence, "comments", []), f"# text = {shown}"]
-                lines = comments + ["\t".join(row) for row in _rows(sentence, misc, key, place)]
+                lines = comments + ["\t".join(row) for row in _rows(sentence, misc, place)]
                 try:
                     file.write("".join(line + "\n" for line in [*lines, ""]).encode())
                 except UnicodeEncodeError:
                     raise DataError(f"{place}: the text has a lone surrogate, which UTF-8 cannot hold") from None
 
 
-def _blocks(path: str | Path, report: Report | None) -> Iterator[_Block]:
+def _blocks(path: str | Path, encoding: str, report: Report | None) -> Iterator[_Block]:
     block = _Block()
-    for number, line in read_text_lines(path, report=report):
+    for number, line in read_text_lines(path, encoding=encoding, report=report):
         if not line:
             if block.rows:
                 yield block
@@ -151,11 +141,11 @@ def _problem(row: list[str]) -> str:
     if len(row) != COLUMNS:
         return f"{len(row)} columns, expected {COLUMNS} set apart by tabs"
     if not _ID.fullmatch(row[0]):
-        return f"ID {row[0]!r}, expected a number such as 3, 3-4 or 3.1"
+        return f"ID {shown(row[0])}, expected a number such as 3, 3-4 or 3.1"
     return "" if row[1] else "empty FORM (column 2)"
 
 
-def _append(document: Document, block: _Block, path: str, spans_of: SpansOf, key: str) -> None:
+def _append(document: Document, block: _Block) -> None:
     """Adds a sentence to a document, whose text ends with the white space before it."""
     comments = [comment for comment in block.comments if not re.match(r"#\s*(newdoc\b|text\s*=)", comment)]
     sentence = ConlluSentence([], [], [], block.rows, _surface_rows(block.rows), comments)
@@ -167,17 +157,15 @@ def _append(document: Document, block: _Block, path: str, spans_of: SpansOf, key
         sentence.starts.append(len(text))
         sentence.ends.append(len(text) + len(form))
         first_word = misc_of(block.rows[row + 1]) if "-" in block.rows[row][0] and row + 1 < len(block.rows) else {}
-        tags.append(misc.get(key) or first_word.get(key) or "O")
+        tags.append(misc.get(KEY) or first_word.get(KEY) or "O")
         spaces = (
             unescaped(misc["SpacesAfter"]) if "SpacesAfter" in misc else "" if misc.get("SpaceAfter") == "No" else " "
         )
         text += form + spaces
     document.text = text
     document.sentences.append(sentence)
-    found = spans_of(
-        Sentence(sentence.tokens, tags, path, [block.lines[row] for row in sentence.row_of], document.number)
-    )
-    document.entities += [Entity(sentence.starts[start], sentence.ends[end - 1], type_) for start, end, type_ in found]
+    document.tags.append(tags)
+    document.lines.append([block.lines[row] for row in sentence.row_of])
 
 
 def _surface_rows(rows: list[list[str]]) -> list[int]:
@@ -200,7 +188,7 @@ def _without_last_space(document: Document) -> Document:
     return document
 
 
-def _rows(sentence: TokenizedSentence, misc: list[list[str]], key: str, place: str) -> Iterator[list[str]]:
+def _rows(sentence: TokenizedSentence, misc: list[list[str]], place: str) -> Iterator[list[str]]:
     if isinstance(sentence, ConlluSentence):
         rows, row_of = [list(row) for row in sentence.rows], sentence.row_of
     else:
@@ -208,9 +196,26 @@ def _rows(sentence: TokenizedSentence, misc: list[list[str]], key: str, place: s
         row_of = list(range(len(rows)))
     for row, entries in zip(row_of, misc, strict=True):
         if any(character in cell for character in "\t\n" for cell in (rows[row][1], *entries)) or "|" in entries[0]:
-            raise DataError(
-                f"{place}: token {rows[row][1]!r} with {entries[0]!r}: CoNLL-U holds no tabs, line feeds or bars"
-            )
-        kept = [entry for entry in rows[row][-1].split("|") if entry.partition("=")[0] not in (*SPACING, key, "_")]
+            found = f"token {shown(rows[row][1])} with {shown(entries[0])}"
+            raise DataError(f"{place}: {found}: CoNLL-U holds no tabs, line feeds or bars")
+        kept = [entry for entry in rows[row][-1].split("|") if entry.partition("=")[0] not in (*SPACING, KEY, "_")]
         rows[row][-1] = "|".join(kept + entries)
     yield from rows
+
+
+def looks_like(lines: list[str]) -> bool:
+    """Whether the first line that is no comment is a row of ten columns with an ID."""
+    rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
+    first = next(rows, [])
+    return len(first) == COLUMNS and _ID.fullmatch(first[0]) is not None
+
+
+FORMAT = Format(
+    name="conllu",
+    description="CoNLL-U with tags in MISC",
+    suffixes=(".conllu",),
+    has_tags=True,
+    read=read,
+    write=write,
+    looks_like=looks_like,
+)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeGuard
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError
-from elmo_tagger.text.sentence import Sentence, Span
 from elmo_tagger.text.tokenize import TokenizedSentence
-
-SpansOf = Callable[[Sentence], Sequence[Span]]
-"""Reads a sentence's tags as spans; the caller chooses the scheme."""
-TagsOf = Callable[[Sequence[Span], int], Sequence[str]]
-"""Writes spans of a sentence of so many tokens as tags."""
 
 
 class Entity(NamedTuple):
@@ -29,14 +24,20 @@ class Entity(NamedTuple):
 class Document:
     """A text with its entities and, where the format knows them, its tokens.
 
+    Formats with tags leave `tags` as the file has them, and `entities` empty: only the scheme of all tags of a file
+    tells what they mean, see `spans.read_tags`.
+
     Attributes:
         text: The text.
         entities: In the order of the file; they may overlap.
-        sentences: Tokens with their places in `text`; empty where the format has none (see `alignment.tokenized`).
+        sentences: Tokens with their places in `text`; empty where the format has none (see `spans.tokenized`).
+        tags: One tag a token of each sentence; empty where the format has none.
+        lines: The line of each token of each sentence; empty where the format has none.
         number: Index of the document it belongs to within its file, counted from 0; where the file has no document
             boundaries its sentences are read one by one and share a number.
         name: What the file calls it; empty if it has no name.
         marked: Whether the file marks its beginning, which tells a document of one sentence from a sentence.
+        path: The file, for messages.
         place: Where it stands, for messages: "dev.jsonl:3".
         extra: What the format says beyond that, by its own keys; written again by the same family of formats.
     """
@@ -44,9 +45,12 @@ class Document:
     text: str
     entities: list[Entity] = field(default_factory=list)
     sentences: list[TokenizedSentence] = field(default_factory=list)
+    tags: list[list[str]] = field(default_factory=list)
+    lines: list[list[int]] = field(default_factory=list)
     number: int = 0
     name: str = ""
     marked: bool = False
+    path: str = ""
     place: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -61,14 +65,13 @@ def checked_entity(start: object, end: object, type_: object, text: str, place: 
     Raises:
         DataError: They do not, are no whole numbers, or the type is no string or empty.
     """
+    found = f"{place}: entity [{shown(start)}, {shown(end)}, {shown(type_)}]"
     if not (is_whole_number(start) and is_whole_number(end)):
-        raise DataError(f"{place}: entity [{start!r}, {end!r}, {type_!r}]: expected whole numbers as start and end")
+        raise DataError(f"{found}: expected whole numbers as start and end")
     if not isinstance(type_, str) or not type_:
-        raise DataError(f"{place}: entity [{start}, {end}, {type_!r}]: expected a type as third")
+        raise DataError(f"{found}: expected a type as third")
     if not 0 <= start < end <= len(text):
-        raise DataError(
-            f"{place}: entity [{start}, {end}, {type_!r}]: expected 0 <= start < end <= {len(text)}, the text's length"
-        )
+        raise DataError(f"{found}: expected 0 <= start < end <= {len(text)}, the text's length")
     return Entity(start, end, type_)
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError, Report, give_or_raise, read_text_lines
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
+from elmo_tagger.text.formats.format import FileOptions, Format
 from elmo_tagger.text.outputs import Target, new_file
 from elmo_tagger.text.tokenize import TokenizedSentence
 
@@ -23,19 +26,14 @@ TYPE_KEYS = ("label", "type")
 START_KEYS, END_KEYS = ("start", "start_offset"), ("end", "end_offset")  # the second is Doccano's, with relations
 
 
-def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
+def read(path: str | Path, options: FileOptions, report: Report | None = None) -> Iterator[Document]:
     """Reads the entities of the first of `ENTITY_KEYS` that a line has: [start, end, type] or an object of these.
-
-    Args:
-        path: The file.
-        report: Takes the error of each line that is no such object, and reading goes on without that line. Without
-            it the first error is raised.
 
     Raises:
         DataError: A line that is no such object; names it.
     """
     index = -1
-    for number, line in read_text_lines(path, report=report):
+    for number, line in read_text_lines(path, encoding=options.encoding, report=report):
         if not line.strip():
             continue
         index += 1
@@ -78,15 +76,15 @@ def document_of_json(content: dict[str, Any], place: str, index: int) -> Documen
     content = dict(content)
     text = content.pop("text", None)
     if not isinstance(text, str):
-        raise DataError(f'{place}: "text" is {_shown(text)}, expected a string')
+        raise DataError(f'{place}: "text" is {shown(text)}, expected a string')
     entities = [_entity(item, text, place) for item in _taken_entities(content, place)]
     offsets = content.pop("token_offsets", None)
     if not isinstance(offsets, list | None):
-        raise DataError(f'{place}: "token_offsets" is {_shown(offsets)}, expected a list of sentences')
+        raise DataError(f'{place}: "token_offsets" is {shown(offsets)}, expected a list of sentences')
     sentences = _sentences(offsets or [], text, place)
     number = content.pop("document_index", index)
     if not is_whole_number(number):
-        raise DataError(f'{place}: "document_index" is {_shown(number)}, expected a whole number')
+        raise DataError(f'{place}: "document_index" is {shown(number)}, expected a whole number')
     name = str(content.get("id", ""))
     return Document(text, entities, sentences, number=number, name=name, place=place, extra=content)
 
@@ -112,7 +110,8 @@ def _parsed(line: str, place: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # a ValueError is also what a number of 5,000 digits gives
         raise DataError(f"{place}: no JSON ({error})") from None
     if not isinstance(content, dict):
-        raise DataError(f'{place}: expected an object such as {{"text": "...", "entities": []}}, found {line[:40]}')
+        found = shown(line, quoted=False, limit=40)
+        raise DataError(f'{place}: expected an object such as {{"text": "...", "entities": []}}, found {found}')
     return content
 
 
@@ -123,7 +122,7 @@ def _taken_entities(content: dict[str, Any], place: str) -> list[object]:
         if isinstance(value, list):
             return list(content.pop(key))
         if isinstance(value, dict) or (value is not None and key not in _ALSO_CATEGORIES):
-            raise DataError(f'{place}: "{key}" is {_shown(value)}, expected a list of [start, end, type]')
+            raise DataError(f'{place}: "{key}" is {shown(value)}, expected a list of [start, end, type]')
     return []
 
 
@@ -135,7 +134,7 @@ def _entity(item: object, text: str, place: str) -> Entity:
         return checked_entity(start, end, type_, text, place)
     if isinstance(item, list) and len(item) == 3:
         return checked_entity(item[0], item[1], item[2], text, place)
-    raise DataError(f"{place}: entity {_shown(item)}: expected [start, end, type]")
+    raise DataError(f"{place}: entity {shown(item)}: expected [start, end, type]")
 
 
 def _sentences(offsets: list[object], text: str, place: str) -> list[TokenizedSentence]:
@@ -144,14 +143,14 @@ def _sentences(offsets: list[object], text: str, place: str) -> list[TokenizedSe
     at = 0
     for pairs in offsets:
         if not isinstance(pairs, list) or not pairs:
-            found = "a sentence without tokens" if pairs == [] else f"{_shown(pairs)} as a sentence"
+            found = "a sentence without tokens" if pairs == [] else f"{shown(pairs)} as a sentence"
             raise DataError(f"{place}: {found}, expected a list of [start, end]")
         sentence = TokenizedSentence([], [], [])
         for pair in pairs:
             start, end = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
             if not (is_whole_number(start) and is_whole_number(end) and at <= start < end <= len(text)):
                 raise DataError(
-                    f"{place}: token {_shown(pair)}: expected [start, end] behind the last token and within the text"
+                    f"{place}: token {shown(pair)}: expected [start, end] behind the last token and within the text"
                 )
             sentence.tokens.append(text[start:end])
             sentence.starts.append(start)
@@ -171,7 +170,26 @@ def _encoded(content: dict[str, Any], place: str) -> bytes:
     return line.encode()
 
 
-def _shown(value: object) -> str:
-    """For messages, shortened."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"
+def looks_like(lines: list[str]) -> bool:
+    """Whether the first line is an object; words that are set apart have no quotation mark right behind a bracket."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    return first.startswith(('{"', '{ "')) and first.endswith("}") and not first.startswith('{ " ')
+
+
+def _format(name: str, entity_key: str, suffixes: tuple[str, ...], description: str) -> Format:
+    return Format(
+        name=name,
+        description=description,
+        suffixes=suffixes,
+        has_tags=False,
+        read=read,
+        write=partial(write, entity_key=entity_key),
+        looks_like=looks_like,
+    )
+
+
+FORMATS = (
+    _format("jsonl", "entities", (".jsonl", ".ndjson"), 'JSON lines: {"text", "entities": [[start, end, type]]}'),
+    _format("spans", "spans", (), 'JSON lines: {"text", "spans": [{"start", "end", "label"}]}'),
+    _format("doccano", "label", (), 'Doccano\'s JSON lines: {"text", "label": [[start, end, type]]}'),
+)

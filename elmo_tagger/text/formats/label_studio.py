@@ -3,50 +3,59 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.text.files import DataError, Report, give_or_raise
+from elmo_tagger.errors import shown
+from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_pieces
 from elmo_tagger.text.formats.document import Document, Entity, checked_entity, is_whole_number
-from elmo_tagger.text.formats.json_array import read_json_array
+from elmo_tagger.text.formats.format import FileOptions, Format
 from elmo_tagger.text.formats.json_lines import document_of_json, json_extras
 from elmo_tagger.text.outputs import Target, new_file
 
 _EXPECTED = 'a list of tasks, as Label Studio exports it with "JSON"'
+# The first lines, stripped; words that are set apart have no quotation mark right behind a bracket.
+_JSON = re.compile(r'(\[\n?\{\n?|\{\n)"[^"]*"\s*:')
+_OPENING = 3  # lines, enough for the first key
 FROM_NAME, TO_NAME = "label", "text"  # the names in Label Studio's own template for named entities
 
 
-def read(path: str | Path, *, report: Report | None = None) -> Iterator[Document]:
+def read(path: str | Path, options: FileOptions, report: Report | None = None) -> Iterator[Document]:
     """Reads the regions with labels of each task's one annotation (cancelled ones aside), or of its prediction.
 
     Relations and classifications are left out. Offsets are taken as characters, or as UTF-16 units (exports before
     2022) where only so they fit the region's text.
 
-    Args:
-        path: The file; its tasks are read one by one.
-        report: Takes the error of each task that cannot be read, and reading goes on without that task. Without it
-            the first error is raised.
-
     Raises:
         DataError: Another JSON than a list of tasks, several annotations of a task, or offsets that do not fit.
     """
-    index = -1
     try:
-        for index, task in enumerate(read_json_array(path, expected=_EXPECTED)):
-            try:
-                document = _document(task, str(path), index)
-            except DataError as error:
-                give_or_raise(DataError(str(error), reading="the task is left out"), report)
-            else:
-                yield document
+        tasks = _tasks(str(path), options.encoding)
     except DataError as error:
-        if not error.path:
-            raise
         give_or_raise(error, report)
         return
-    if index < 0:
-        give_or_raise(DataError(f"{path}: no tasks in it", path=str(path)), report)
+    for index, task in enumerate(tasks):
+        try:
+            document = _document(task, str(path), index)
+        except DataError as error:
+            give_or_raise(DataError(str(error), reading="the task is left out"), report)
+        else:
+            yield document
+
+
+def _tasks(path: str, encoding: str) -> list[object]:
+    content = b"".join(read_pieces(path, 1 << 20)).removeprefix(BOM)
+    try:
+        tasks = json.loads(content.decode(encoding))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON ({error})", path=path) from None
+    if not isinstance(tasks, list):
+        raise DataError(f"{path}: expected {_EXPECTED}, found {shown(tasks)}", path=path)
+    if not tasks:
+        raise DataError(f"{path}: no tasks in it", path=path)
+    return tasks
 
 
 def write(documents: Iterable[Document], path: Target) -> None:
@@ -115,16 +124,21 @@ def _entities(region: dict[str, Any], text: str, place: str) -> list[Entity]:
     return [checked_entity(start, end, label, text, place) for label in labels]
 
 
-def _in_characters(start: object, end: object, shown: object, text: str, place: str) -> tuple[object, object]:
+def _in_characters(start: object, end: object, exported: object, text: str, place: str) -> tuple[object, object]:
     """Offsets in characters, if they were in UTF-16 units; told by the text that was exported with them."""
-    if not (is_whole_number(start) and is_whole_number(end) and isinstance(shown, str)) or text[start:end] == shown:
+    if (
+        not (is_whole_number(start) and is_whole_number(end) and isinstance(exported, str))
+        or text[start:end] == exported
+    ):
         return start, end
     units = text.encode("utf-16-le", errors="surrogatepass")
     before, within = units[: 2 * max(start, 0)], units[2 * max(start, 0) : 2 * max(end, 0)]
-    if within.decode("utf-16-le", errors="replace") != shown:
-        raise DataError(f"{place}: region {start} to {end} is {text[start:end]!r}, but was exported as {shown!r}")
+    if within.decode("utf-16-le", errors="replace") != exported:
+        raise DataError(
+            f"{place}: region {start} to {end} is {shown(text[start:end])}, but was exported as {shown(exported)}"
+        )
     first = len(before.decode("utf-16-le", errors="replace"))
-    return first, first + len(shown)
+    return first, first + len(exported)
 
 
 def _region(number: int, entity: Entity, text: str) -> dict[str, Any]:
@@ -136,3 +150,20 @@ def _kind(value: object) -> str:
     """What a JSON value is, for messages."""
     names = {"dict": "an object", "list": "a list", "str": "a string", "bool": "a truth value", "NoneType": "null"}
     return names.get(type(value).__name__, "a number")
+
+
+def looks_like(lines: list[str]) -> bool:
+    """Whether it begins as a list of objects, or as one that goes over several lines."""
+    opening = "\n".join([line.strip() for line in lines if line.strip()][:_OPENING])
+    return _JSON.match(opening) is not None
+
+
+FORMAT = Format(
+    name="label-studio",
+    description="Label Studio's JSON export",
+    suffixes=(".json",),
+    has_tags=False,
+    read=read,
+    write=write,
+    looks_like=looks_like,
+)

@@ -1,12 +1,15 @@
 """Annotated documents for property tests."""
 
+from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 from hypothesis import strategies as st
 
 from elmo_tagger.tagging.schemes import spans_to_tags, tags_to_spans
 from elmo_tagger.text import Sentence, TokenizedSentence
-from elmo_tagger.text.formats import Document, Entity
+from elmo_tagger.text.files import Report
+from elmo_tagger.text.formats import FORMATS, Document, Entity, FileOptions, read_tags, write_tags
 from elmo_tagger.text.sentence import Span
 
 TYPES = st.sampled_from(["PER", "LOC", "work-of-art"])
@@ -23,6 +26,27 @@ def tags_of(spans: list[Span], length: int) -> list[str]:
 
 def spans_of(sentence: Sentence) -> list[Span]:
     return tags_to_spans(sentence, "BIOUL")
+
+
+def read(path: Path, name: str, *, report: Report | None = None, **options: object) -> list[Document]:
+    """The documents of a file with their entities, tags taken as BIOUL."""
+    documents = list(FORMATS[name].read(path, FileOptions(**options), report))
+    for document in documents:
+        if FORMATS[name].has_tags:
+            read_tags(document, spans_of)
+    return documents
+
+
+def write(documents: Iterable[Document], path: Path, name: str) -> None:
+    """Documents to a file, tags in BIOUL."""
+
+    def tagged() -> Iterator[Document]:
+        for index, document in enumerate(documents):
+            if FORMATS[name].has_tags:
+                write_tags(document, index, tags_of)
+            yield document
+
+    FORMATS[name].write(tagged(), path)
 
 
 @st.composite

@@ -9,19 +9,18 @@ from hypothesis import strategies as st
 
 from elmo_tagger.text import TokenizedSentence
 from elmo_tagger.text.formats import FORMATS, Document, token_spans
-from tests.text.formats.strategies import plain_documents, several, spans_of, tags_of, tokenized_documents
+from tests.text.formats.strategies import plain_documents, read, several, tokenized_documents, write
 
 SPAN_FORMATS = [name for name, format_ in FORMATS.items() if not format_.has_tags]
-KEEPS_TOKENS = [name for name in FORMATS if name not in ("brat", "columns")]
+KEEPS_TOKENS = [name for name in FORMATS if name not in ("brat", "columns", "csv")]
 
 
 def through(name: str, documents: list[Document]) -> list[Document]:
     """Written and read again."""
-    format_ = FORMATS[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
-        format_.write(documents, path, **({"tags_of": tags_of} if format_.has_tags else {}))
-        return list(format_.read(path, **({"spans_of": spans_of} if format_.has_tags else {})))
+        write(documents, path, name)
+        return read(path, name)
 
 
 def contents(documents: list[Document]) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ from elmo_tagger.text import DataError, TokenizedSentence, Tokenizer
 from elmo_tagger.text.formats import FORMATS, Document, Entity, token_spans, tokenized
 from elmo_tagger.text.formats.json_lines import write as write_json_lines
 from elmo_tagger.text.sentence import Span
-from tests.text.formats.strategies import plain_documents, tags_of
+from tests.text.formats.strategies import plain_documents, write
 
 
 def document(*entities: tuple[int, int, str], **more: object) -> Document:
@@ -39,7 +39,7 @@ def test_token_spans() -> None:
 @pytest.mark.parametrize("name", ["columns", "conllu"])
 def test_entities_that_tags_cannot_express(tmp_path: Path, name: str, entities: list, problem: str) -> None:
     with pytest.raises(DataError) as error:
-        FORMATS[name].write([document(), document(*entities)], tmp_path / "a", tags_of=tags_of)
+        write([document(), document(*entities)], tmp_path / "a", name)
     assert str(error.value) == f"document 2: {problem}"
     assert list(tmp_path.iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_entities_that_tags_cannot_express(tmp_path: Path, name: str, entities: 
 def test_inexpressible(tmp_path: Path, name: str, bad: Document, message: str) -> None:
     bad.place = "a.jsonl:3"
     with pytest.raises(DataError) as error:
-        FORMATS[name].write([bad], tmp_path / "out", **({"tags_of": tags_of} if FORMATS[name].has_tags else {}))
+        write([bad], tmp_path / "out", name)
     assert str(error.value).replace(" (a.jsonl:3)", "") == message
 
 

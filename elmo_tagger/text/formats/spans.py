@@ -1,37 +1,74 @@
-"""Between entities by characters and spans by tokens."""
+"""Entities by characters, spans by tokens, and tags: from each to the others."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.formats.document import Document, Entity
 from elmo_tagger.text.sentence import Sentence, Span
 from elmo_tagger.text.tokenize import TokenizedSentence
 
+SpansOf = Callable[[Sentence], Sequence[Span]]
+"""Reads a sentence's tags as spans; the caller chooses the scheme."""
+TagsOf = Callable[[Sequence[Span], int], Sequence[str]]
+"""Writes spans of a sentence of so many tokens as tags."""
 
-def document_of(sentences: Sequence[Sentence], spans: Sequence[Sequence[Span]]) -> Document:
+
+def document_of(sentences: Sequence[Sentence]) -> Document:
     """One document of sentences without a text: tokens are set apart by spaces, sentences by line feeds.
 
     Args:
         sentences: At least one.
-        spans: Each sentence's entities.
     """
+    first = sentences[0]
     lines = [" ".join(sentence.tokens) for sentence in sentences]
-    document = Document("\n".join(lines), number=sentences[0].document)
-    document.place = sentences[0].where() if sentences[0].lines else sentences[0].path
+    document = Document("\n".join(lines), number=first.document, path=first.path)
+    document.place = first.where() if first.lines else first.path
     at = 0
-    for sentence, found in zip(sentences, spans, strict=True):
+    for sentence in sentences:
         starts: list[int] = []
         for token in sentence.tokens:
             starts.append(at)
             at += len(token) + 1
         ends = [start + len(token) for start, token in zip(starts, sentence.tokens, strict=True)]
         document.sentences.append(TokenizedSentence(sentence.tokens, starts, ends))
-        document.entities += [Entity(starts[span.start], ends[span.end - 1], span.type) for span in found]
+        document.lines.append(sentence.lines)
+        if sentence.tags is not None:
+            document.tags.append(sentence.tags)
     return document
+
+
+def sentences_of(document: Document) -> Iterator[Sentence]:
+    """The sentences of a document with the tags that it has."""
+    for number, sentence in enumerate(document.sentences):
+        tags = document.tags[number] if document.tags else None
+        lines = document.lines[number] if document.lines else []
+        yield Sentence(sentence.tokens, tags, document.path or document.place, lines, document.number)
+
+
+def read_tags(document: Document, spans_of: SpansOf) -> None:
+    """Fills in the entities that a document's tags say."""
+    document.entities = [
+        Entity(tokenized.starts[span.start], tokenized.ends[span.end - 1], span.type)
+        for tokenized, sentence in zip(document.sentences, sentences_of(document), strict=True)
+        for span in spans_of(sentence)
+    ]
+
+
+def write_tags(document: Document, index: int, tags_of: TagsOf) -> None:
+    """Fills in the tags that a document's entities are written as.
+
+    Raises:
+        DataError: As `token_spans`.
+    """
+    document.tags = [
+        list(tags_of(spans, len(sentence.tokens)))
+        for sentence, spans in zip(document.sentences, token_spans(document, index), strict=True)
+    ]
 
 
 def token_spans(document: Document, index: int = 0) -> list[list[Span]]:
@@ -119,7 +156,7 @@ def _joined(sentences: list[TokenizedSentence], entities: list[Entity]) -> list[
 def _cut_token(sentence: TokenizedSentence, entity: Entity) -> str:
     for token, start, end in zip(sentence.tokens, sentence.starts, sentence.ends, strict=True):
         if start < entity.start < end or start < entity.end < end:
-            return f"cuts the token {token!r} ({start} to {end})"
+            return f"cuts the token {shown(token)} ({start} to {end})"
     return "begins or ends in white space between tokens"
 
 
@@ -129,4 +166,4 @@ def _inexpressible(document: Document, index: int, entity: Entity, problem: str)
 
 def _shown(document: Document, entity: Entity) -> str:
     text = document.text[entity.start : entity.end]
-    return f"{entity.type} {text if len(text) <= 40 else text[:39] + '…'!r} ({entity.start} to {entity.end})"
+    return f"{shown(entity.type, quoted=False)} {shown(text, limit=40)} ({entity.start} to {entity.end})"
