@@ -89,7 +89,9 @@ def read_allennlp(path: str) -> Iterator[Predicted]:
         columns: dict[str, Any] = {"tags": record.get("tags"), "tokens": tokens, "gold_tags": record.get("gold_tags")}
         where = f"{path}:{number}"
         if columns["tags"] is None:
-            raise DataError(f'{where}: no "tags"; its keys are {shown(list(record))}', path=path, line=number)
+            raise DataError(
+                f'{where}: no "tags"; its keys are {shown(", ".join(record), quoted=False)}', path=path, line=number
+            )
         if not _is_batch(columns["tags"]):
             columns = {name: value if value is None else [value] for name, value in columns.items()}
         yield from _sentences(columns, where, path=path, number=number)

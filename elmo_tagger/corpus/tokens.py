@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from elmo_tagger.text.files import DataError
-from elmo_tagger.text.formats.alignment import token_spans, tokenized
 from elmo_tagger.text.formats.document import Document
+from elmo_tagger.text.formats.spans import token_spans, tokenized
 from elmo_tagger.text.sentence import Span
 from elmo_tagger.text.tokenize import TokenizedSentence
 

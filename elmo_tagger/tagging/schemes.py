@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, shown
 from elmo_tagger.text.sentence import Sentence, Span
 
 _REMEMBERED = 65536  # of tags, and of pairs and triples of them: so many, then they are found anew
@@ -183,18 +183,20 @@ def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
     for position, tag in enumerate(tags):
         if not is_tag(tag, scheme):
             expected = f"O, or one of {', '.join(scheme.letters)} with a type as in {join_tag(scheme.single, 'PER')}"
-            yield position, f"{tag!r} is no {scheme.name} tag: expected {expected}"
+            yield position, f"{shown(tag)} is no {scheme.name} tag: expected {expected}"
             continue
         previous = tags[position - 1] if position else OUTSIDE
         following = tags[position + 1] if position + 1 < len(tags) else OUTSIDE
         if not _has_what_it_needs(tag, previous, scheme.before):
-            neighbour = f"after {previous}" if position else "at the start of the sentence"
+            neighbour = f"after {shown(previous, quoted=False)}" if position else "at the start of the sentence"
             yield (
                 position,
                 _describe(tag, neighbour, scheme, "before") + "leniently read as the first token of an entity",
             )
         if not _has_what_it_needs(tag, following, scheme.after):
-            neighbour = f"before {following}" if position + 1 < len(tags) else "at the end of the sentence"
+            neighbour = (
+                f"before {shown(following, quoted=False)}" if position + 1 < len(tags) else "at the end of the sentence"
+            )
             yield (
                 position,
                 _describe(tag, neighbour, scheme, "after") + "leniently read as the last token of its entity",
@@ -203,8 +205,8 @@ def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
 
 def _describe(tag: str, neighbour: str, scheme: Scheme, side: str) -> str:
     letter, entity_type = split_tag(tag)
-    needed = " or ".join(join_tag(each, entity_type) for each in (getattr(scheme, side))[letter])
-    return f"{tag} {neighbour}: {scheme.name} expects {needed} {side} it; "
+    needed = " or ".join(shown(join_tag(each, entity_type), quoted=False) for each in (getattr(scheme, side))[letter])
+    return f"{shown(tag, quoted=False)} {neighbour}: {scheme.name} expects {needed} {side} it; "
 
 
 def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) -> list[Span]:

@@ -117,7 +117,7 @@ def test_one_file_with_both() -> None:
         ([{"tokens": ["EU"], "tags": ["O", "O"]}], 'pred:1: 1 of "tokens" for 2 "tags" in sentence 1 of the line'),
         ([{"tokens": [["EU"]], "tags": [["O"], ["O"]]}], 'pred:1: 1 sentences of "tokens" for 2 of "tags"'),
         ([{"tokens": ["EU"], "tags": [1]}], 'pred:1: "tags" is no list of strings nor a list of such lists'),
-        ([{"tags": TAGS[0]}, {"words": ["x"]}], "pred:2: no \"tags\"; its keys are 'words'"),
+        ([{"tags": TAGS[0]}, {"words": ["x"]}], 'pred:2: no "tags"; its keys are words'),
         ([{"tags": TAGS[0]}, "[1]\n"], "pred:2: a JSON list, expected an object"),
         (['{"tags": \n'], "pred:1: no JSON: Expecting value: line 1 column 10 (char 9)"),
         ([{"tags": TAGS[0]}, "{" * 100 + "\n"], "pred:2: no JSON: Expecting property name enclosed in double quotes"),

@@ -7,9 +7,9 @@ import pytest
 
 from elmo_tagger.corpus.check import check_files
 from elmo_tagger.corpus.check_report import CheckReport
-from elmo_tagger.corpus.sources import FileOptions
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.text.columns import read_columns
+from elmo_tagger.text.formats import FileOptions
 
 GOOD = "EU B-ORG\nrejects O\nGerman B-MISC\ncall O\n\nPeter B-PER\nBlackburn I-PER\n\n"
 
@@ -54,7 +54,10 @@ def test_every_ill_formed_line_is_named_and_said_how_it_would_be_read(write) -> 
         f"train.conll:{start + 9}: 'Q-LOC' is no BIO tag: expected O, or one of B, I with a type as in B-PER; "
         "leniently read as a token of an entity of type 'LOC'",
     ]
-    assert report.failures == ["train.conll: 4 ill-formed lines"]
+    assert report.failures == [
+        "train.conll: 4 ill-formed lines; of elmo-tagger convert, --skip-bad-lines leaves out what cannot be read and "
+        "--lenient reads tags as conlleval does"
+    ]
 
 
 def test_problems_after_a_dropped_line_have_the_right_line(write) -> None:
@@ -89,30 +92,73 @@ def test_mixed_schemes(write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "needed"),
+    ("text", "needed", "fails"),
     [
-        ("EU NNP B-ORG\nis VBZ O\n", {}),
-        ("EU B-ORG NNP\nis O VBZ\n", {"tag_column": 1}),
-        ("1 EU O\n2 is B-X\n", {"token_column": 1}),
-        ("1 EU O NNP\n2 is B-X VBZ\n", {"token_column": 1, "tag_column": 2}),
+        ("EU NNP B-ORG\nis VBZ O\n", {}, False),
+        ("EU B-ORG NNP\nis O VBZ\n", {"tag_column": 1}, True),
+        ("B-ORG EU\nO is\n", {"token_column": 1, "tag_column": 0}, True),
+        ("1 EU O\n2 is B-X\n", {"token_column": 1}, False),
+        ("1 EU O NNP\n2 is B-X VBZ\n", {"token_column": 1, "tag_column": 2}, True),
+        ("EU\tB-work of art\nis\tO\n", {"separator": "\t"}, True),
     ],
 )
-def test_columns_that_the_reader_must_be_told(write, text: str, needed: dict[str, int]) -> None:
-    report = check_files([write("train.conll", text)])
-    assert (report.files[0].reader, report.failures) == (needed, [])
-    read = list(read_columns("train.conll", **needed))
-    assert [(s.tokens, len(detect_scheme([s]))) for s in read] == [(["EU", "is"], 3)]
-    words = ", ".join(f'"{name}": {value}' for name, value in needed.items())
+def test_the_verdict_is_what_training_would_do(write, text: str, needed: dict[str, int | str], fails: bool) -> None:
+    """With the reader's defaults, and with what the verdict says that it needs."""
+    path = write("train.conll", text)
+    report = check_files([path])
+    assert report.files[0].reader == needed
+    if fails:
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the verdict quotes its text
+            detect_scheme(read_columns(path))
+        (failure,) = report.failures
+        assert failure.endswith(f"without them: {error.value}")
+    else:
+        assert detect_scheme(read_columns(path))
+        assert report.failures == []
+    assert [(s.tokens, len(detect_scheme([s]))) for s in read_columns(path, **needed)] == [(["EU", "is"], 3)]
+    words = ", ".join(f'"{name}": {json.dumps(value)}' for name, value in needed.items())
+    assert not needed or words in str(report.failures + report.warnings).replace("\\\\", "\\")
+    told = check_files([path], options=FileOptions(**needed))
+    assert told.failures == []
+
+
+def test_a_file_without_blank_lines_is_pointed_out(write) -> None:
+    report = check_files([write("train.conll", "a O\nb B-X\n" * 900)])
     assert report.warnings == [
-        f"train.conll: not in the reader's default columns; its dataset_reader needs {words}"
-        for _ in range(bool(needed))
+        "train.conll: its only sentence has 1,800 tokens: are blank lines between sentences missing?"
     ]
 
 
-def test_a_separator_is_the_readers_too(write) -> None:
-    report = check_files([write("train.tsv", "New York\tB-LOC\nis\tO\n")], options=FileOptions(separator="\t"))
-    assert report.files[0].reader == {"separator": "\t"}
-    assert report.warnings[0].endswith('needs "separator": "\\t"')
+def test_an_encoding_is_guessed_named_and_taken(write) -> None:
+    path = write("train.conll", "Müller B-PER\nkam O\n".encode("cp1252") * 3)
+    (failure,) = check_files([path]).failures
+    assert failure.startswith("train.conll: 3 ill-formed lines")
+    assert "it looks like cp1252" in check_files([path]).files[0].messages[0]
+    report = check_files([path], options=FileOptions(encoding="cp1252"))
+    assert (report.failures, report.warnings) == (
+        [],
+        ['train.conll: not in the reader\'s default columns; its dataset_reader needs "encoding": "cp1252"'],
+    )
+
+
+def test_bad_lines_that_the_reader_skips_are_no_failure(write) -> None:
+    path = write("train.conll", GOOD + "a\n" + GOOD + "b c d\n")
+    assert check_files([path]).failures == [
+        "train.conll: 2 ill-formed lines; of elmo-tagger convert, --skip-bad-lines leaves out what cannot be read"
+    ]
+    report = check_files([path], skip_bad_lines=True)
+    assert (report.failures, report.warnings) == (
+        [],
+        ['train.conll: 2 lines left out; the dataset_reader needs "skip_bad_lines": true'],
+    )
+
+
+def test_foreign_values_are_shown_escaped_and_cut(write) -> None:
+    rows = GOOD * 20 + f"a {'x' * 1000}\nb \x1b]0;title\x07\n{'y' * 1000} O\n"
+    report = check_files([write("train.conll", rows)])
+    said = [*messages(report), *report.files[0].long_token_places]
+    assert len(said) == 3
+    assert all(len(message) < 400 and "\x1b" not in message for message in said)
 
 
 def test_the_reader_reads_column_files_alone(write) -> None:
@@ -220,7 +266,6 @@ def test_inconsistent_annotations_most_disputed_first(write) -> None:
         "ORG": "train.conll:4",
         "O": "train.conll:7",
     }
-    assert report.inconsistencies[0].minority == 2
 
 
 def test_tokens_that_the_character_cnn_cuts(write) -> None:
@@ -245,21 +290,21 @@ def test_files_on_which_training_would_fail(write) -> None:
     assert check_files([untagged]).failures == [
         f"untagged: no tags: its last column begins with 'a' (untagged:1), {expected}"
     ]
-    late = write("late", "\n" * 20_000 + "a\n")
-    assert check_files([late]).failures == ["late: no tags: none of its first 20,000 lines has a column"]
     assert check_files([outside]).failures == ["outside: every tag is O, nothing to learn"]
 
 
+def test_a_table_of_values_is_to_be_converted(write) -> None:
+    path = write("train.csv", "token,tag\n,\nAnn,B-PER\nsings,O\n")
+    assert check_files([path]).failures == [
+        "train.csv: conll_columns reads column files alone, not csv; convert it first: "
+        "elmo-tagger convert train.csv train.conll"
+    ]
+
+
 def test_what_is_in_the_place_of_tags(write) -> None:
-    path = write("train.csv", "token,tag\n\nAnn,B-PER\nsings,O\n")
-    found, begins = check_files([path]).failures, "train.csv: no tags: its last column begins with"
-    expected = "expected O or a letter and type such as B-PER"
-    assert found == [f"{begins} 'token,tag' (train.csv:1), {expected}; every line has a comma: try --separator ,"]
-    found = check_files([path], options=FileOptions(separator=",")).failures
-    assert found == [f"{begins} 'tag' (train.csv:1), {expected}"], "a header"
     path = write("b.conll", "-DOCSTART- O\n\nYes, NNP\nsir, NN\n")
     assert check_files([path]).failures == [
-        f"b.conll: no tags: its last column begins with 'NNP' (b.conll:3), {expected}"
+        "b.conll: no tags: its last column begins with 'NNP' (b.conll:3), expected O or a letter and type such as B-PER"
     ]
 
 

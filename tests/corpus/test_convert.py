@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.corpus.convert import convert_file
-from elmo_tagger.corpus.sources import FileOptions, open_source
+from elmo_tagger.corpus.sources import open_source
 from elmo_tagger.tagging.schemes import SCHEMES, spans_to_tags, tags_to_spans
 from elmo_tagger.text.columns import write_columns
-from elmo_tagger.text.formats.registry import FORMATS
+from elmo_tagger.text.formats import FORMATS, FileOptions
 from elmo_tagger.text.sentence import Sentence, Span
 
 CONLL = "-DOCSTART- -X- O\n\nEU  NNP\tI-ORG\nrejects VBZ O\n\n\n# NN O\nPeter NNP I-PER\nParis NNP I-LOC\n"
@@ -96,6 +96,8 @@ def test_column_files_keep_all_but_the_tags() -> None:
         "target_scheme": "BIOUL",
         "sentences": 2,
         "entities": 3,
+        "skipped": 0,
+        "messages": [],
     }
 
 
@@ -161,16 +163,55 @@ def test_sources_of_every_format_have_the_same_sentences() -> None:
         ("label-studio", "a.json"),
     ]:
         convert_file("in.conll", path)
-        assert open_source(path).format == ("jsonl" if name == "doccano" else name)
+        assert open_source(path).format.name == ("jsonl" if name == "doccano" else name)
         assert read(path, "BIO") == read("in.conll", "BIO")
     assert open_source("a.jsonl").sentences().__next__().where() == "a.jsonl:1"
+
+
+@pytest.mark.parametrize("target", ["out.conll", "out.jsonl", "out.csv"])
+def test_bad_lines_are_refused_or_skipped_and_counted(target: str) -> None:
+    """As the Broad Twitter Corpus has them."""
+    Path("in.conll").write_text("a\tB-X\nb\n\tO\nc\tI-X\n\nd e f\n\ng\tO\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^in\.conll:2: 1 column, expected 2 as in line 1"):
+        convert_file("in.conll", target)
+    assert not Path(target).exists()
+    done = convert_file("in.conll", target, skip_bad_lines=True)
+    assert (done.sentences, done.skipped) == (2, 3)
+    assert [message.split(" ")[0] for message in done.messages] == ["in.conll:2:", "in.conll:3:", "in.conll:6:"]
+    assert read(target, "BIO") == [(["a", "c"], [Span(0, 2, "X")]), (["g"], [])]
+
+
+def test_what_cannot_be_read_as_a_whole_is_not_skipped() -> None:
+    Path("empty.conll").touch()
+    Path("cp1252.conll").write_bytes("Zoë B-PER\n".encode("cp1252"))
+    for name, message in (("empty.conll", "found no tags, it is empty"), ("cp1252.conll", "it looks like cp1252")):
+        with pytest.raises(ValueError, match=message):
+            convert_file(name, "out.conll", skip_bad_lines=True)
+    convert_file("cp1252.conll", "out.conll", options=FileOptions(encoding="cp1252"), to="BIOES")
+    assert Path("out.conll").read_text(encoding="utf-8") == "Zoë S-PER\n"
+
+
+def test_tables_of_values_there_and_back() -> None:
+    Path("in.conll").write_text('"\tO\nNew York\tB-LOC\n"\tO\n\n,\tO\n', encoding="utf-8")
+    convert_file("in.conll", "there.csv")
+    assert Path("there.csv").read_text(encoding="utf-8").splitlines()[:3] == [
+        "sentence,token,tag",
+        '1,"""",O',
+        "1,New York,B-LOC",
+    ]
+    convert_file("there.csv", "back.tsv")
+    assert Path("back.tsv").read_text(encoding="utf-8") == '"\tO\nNew York\tB-LOC\n"\tO\n\n,\tO\n\n'
 
 
 def test_messages() -> None:
     Path("in.conll").write_text("EU B-ORG\n", encoding="utf-8")
     Path("words").write_text("EU\nrejects\n", encoding="utf-8")
     for arguments, options, message in [
-        (("in.conll", "out.xyz"), {}, "out.xyz: the name does not tell the format, expected one of columns, conllu"),
+        (
+            ("in.conll", "out.xyz"),
+            {},
+            "out.xyz: the name does not tell the format, expected one of columns, csv, conllu",
+        ),
         (
             ("in.conll", "out.jsonl"),
             {"to": "BIO"},
@@ -180,7 +221,7 @@ def test_messages() -> None:
         (
             ("in.conll", "out.conll"),
             {"options": FileOptions(format="xml")},
-            "format 'xml': expected one of columns, conllu",
+            "format 'xml': expected one of columns, csv, conllu",
         ),
         (("words", "out.conll"), {}, "words: found no tags, its columns look like tokens"),
     ]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from elmo_tagger.corpus.roles import guess_roles
+from elmo_tagger.corpus.sources import open_source
+from elmo_tagger.text.formats import FileOptions
 
 ROWS = {
     "conll2003": (
@@ -26,21 +27,23 @@ def test_columns_are_told_by_what_they_hold(name: str, tmp_path: Path) -> None:
     text, expected = ROWS[name]
     path = tmp_path / "data.conll"
     path.write_text(text, encoding="utf-8")
-    roles = guess_roles(path)
-    assert roles.names == expected
-    assert roles.names[roles.token_column] == "tokens"
-    assert roles.tag_column == (
+    source = open_source(str(path), FileOptions(format="columns"))
+    assert source.columns == expected
+    assert source.columns[source.options.token_column or 0] == "tokens"
+    assert source.options.tag_column == (
         max(i for i, role in enumerate(expected) if role == "tags") if "tags" in expected else None
     )
 
 
-def test_tokens_may_hold_spaces_when_a_separator_is_given(tmp_path: Path) -> None:
+def test_tokens_may_hold_spaces_where_tabs_part_the_columns(tmp_path: Path) -> None:
     path = tmp_path / "data.tsv"
     path.write_text("New York\tB-LOC\nis\tO\nbig today\tO\n", encoding="utf-8")
-    assert guess_roles(path, separator="\t").names == ("tokens", "tags")
+    for separator in ("\t", None):
+        source = open_source(str(path), FileOptions(separator=separator))
+        assert (source.columns, source.options.separator) == (("tokens", "tags"), "\t")
 
 
 def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.touch()
-    assert guess_roles(path).names == ()
+    assert open_source(str(path)).columns == ()

@@ -111,11 +111,11 @@ COLUMNS = "-DOCSTART- -X- O\n\nNell NNP B-PER\nleft VBD O\n\nShe PRP O\n"
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (COLUMNS, "a column file"),
-        ("So O\nthere O\n\nNell\tB-PER\nleft\tO", "a column file"),
-        ('[\n  {\n    "id": 1,', "JSON, expected"),
-        ('[{"id": 1}]', "JSON, expected"),
-        ('{\n"id": 1}', "JSON, expected"),
+        (COLUMNS, "in the format columns, expected"),
+        ("So O\nthere O\n\nNell\tB-PER\nleft\tO", "in the format columns, expected"),
+        ('[\n  {\n    "id": 1,', "in the format label-studio, expected"),
+        ('[{"id": 1}]', "in the format label-studio, expected"),
+        ('{\n"id": 1}', "in the format label-studio, expected"),
         ('{"text": "Nell left"}\n', "JSON lines, expected"),
     ],
 )
