@@ -11,6 +11,7 @@ else alone.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib.machinery import PathFinder
@@ -54,6 +55,30 @@ def silence_known_warnings() -> None:
         warnings.filterwarnings("ignore", message=message, category=category)
 
 
+def allennlp_command() -> str | None:
+    """The subcommand of the `allennlp` command that this process is, empty if none was typed; None if it is another."""
+    program = sys.argv[0].replace("\\", "/") if sys.argv else ""
+    if program.rsplit("/", 1)[-1] not in ("allennlp", "allennlp.exe") and not program.endswith("allennlp/__main__.py"):
+        return None
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def wants_quiet_console() -> bool:
+    """Whether this process is an `allennlp` command whose log belongs in a file and not on the console."""
+    asked = "ALLENNLP_LOG_LEVEL" in os.environ or "ALLENNLP_DEBUG" in os.environ
+    return allennlp_command() in ("train", "evaluate", "predict") and not asked
+
+
+def quiet_console() -> None:
+    """Leaves warnings and errors of the log on the console, if that is wanted."""
+    import logging
+
+    if wants_quiet_console():
+        for handler in logging.getLogger().handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(max(handler.level, logging.WARNING))
+
+
 class _Finder:
     """Finds nothing itself; watches for three names and passes on what the other finders find."""
 
@@ -85,6 +110,7 @@ class _WithThePlugin(_Wrapped):
     """Executes AllenNLP's list of plugins and puts this one on it."""
 
     def exec_module(self, module: ModuleType) -> None:
+        quiet_console()  # what AllenNLP says of every plugin that it finds
         self._loader.exec_module(module)
         module.DEFAULT_PLUGINS = (*module.DEFAULT_PLUGINS, PLUGIN)  # type: ignore[attr-defined]
 

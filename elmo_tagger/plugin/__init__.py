@@ -1,6 +1,6 @@
 """The AllenNLP adapter: one file per registered thing. Importing it registers them all."""
 
-from elmo_tagger.plugin import compat, lm_checkpoint, plain_errors
+from elmo_tagger.plugin import compat, console, lm_checkpoint
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
@@ -26,8 +26,8 @@ __all__ = [
     "LmWords",
     "PinnedDataLoader",
     "compat",
+    "console",
     "lm_checkpoint",
-    "plain_errors",
 ]
 
-plain_errors.install()
+console.install()

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -23,14 +22,12 @@ PLAIN: Tuple[Type[Exception], ...] = (ConfigurationError, ElmoTaggerError, OSErr
 
 
 def install() -> None:
-    """Makes the `allennlp` command print them plainly; other programs that import the plugin are left alone."""
-    command = Path(sys.argv[0])
-    if command.stem == "allennlp" or command.parts[-2:] == ("allennlp", "__main__.py"):
-        sys.excepthook = print_plainly
-        # Where AllenNLP sends interruptions from the keyboard.
-        sys.__excepthook__ = print_plainly  # type: ignore[misc]
-        # `allennlp train` replaces the hook by one that logs the traceback to the root logger.
-        logging.getLogger().addFilter(log_plainly)
+    """Makes this process print them plainly."""
+    sys.excepthook = print_plainly
+    # Where AllenNLP sends interruptions from the keyboard.
+    sys.__excepthook__ = print_plainly  # type: ignore[misc]
+    # `allennlp train` replaces the hook by one that logs the traceback to the root logger.
+    logging.getLogger().addFilter(log_plainly)
 
 
 def log_plainly(record: logging.LogRecord) -> bool:
@@ -38,7 +35,7 @@ def log_plainly(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     message = message_of(error) if error is not None else None
     if message is not None and record.levelno == logging.CRITICAL:
-        record.msg, record.args, record.exc_info = f"error: {message}", (), None
+        record.msg, record.args, record.exc_info = message, (), None
     return True
 
 
@@ -60,19 +57,12 @@ def message_of(error: BaseException) -> Optional[str]:
         return INTERRUPTED
     if isinstance(error, PLAIN):
         return str(error)
-    variable = re.search(r"RUNTIME ERROR: undefined external variable: (\S+)", str(error))
-    if variable is not None:
-        name = variable[1]
-        return f"the config takes a value from the environment variable {name}, which is not set: export {name}=..."
     if isinstance(error, TypeError) and _raised_in(error, "from_params.py"):
         return f"the config: {error}"
     if isinstance(error, TypeError) and _raised_in(error, "predictor.py"):
         return f"--predictor-args: {error}"
     if isinstance(error, json.JSONDecodeError) and _passed_through(error, "_get_predictor"):
         return f"--predictor-args: expected a JSON object, received {error.doc!r} ({error})"
-    if re.match("(STATIC|RUNTIME) ERROR:", str(error)):  # Jsonnet's
-        where = "--overrides" if re.match(r"STATIC ERROR: \d+:\d+:", str(error)) else "the config"
-        return f"{where}: {' '.join(str(error).split())}"
     if isinstance(error, ProcessRaisedException):
         # The worker's traceback as text; its last line is "module.Class: message".
         kind, _, message = str(error).strip().splitlines()[-1].partition(": ")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from allennlp.commands.train import train_model
 from allennlp.common import Params
-from allennlp.common.checks import ConfigurationError
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.models.archival import load_archive
 from allennlp.training.callbacks import TrainerCallback
@@ -159,20 +158,6 @@ def test_a_torn_best_model_is_passed_over(archive: Path, tmp_path: Path) -> None
     (tmp_path / "weights.th").write_bytes((archive / "best.th").read_bytes()[:3000])
     with pytest.raises(checkpoint.CheckpointError, match=r"weights\.th"):
         checkpoint.find(str(tmp_path), None, None)
-
-
-@pytest.mark.parametrize(
-    ("key", "message"),
-    [
-        ("patiance", "trainer: unknown key 'patiance'; did you mean 'patience'?"),
-        ("xyz", "expected one of .*num_epochs"),
-    ],
-)
-def test_a_typo_under_trainer_is_named(
-    key: str, message: str, bilm_files: dict[str, str], training_file: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        train_model(Params(tagger_config(bilm_files, training_file, **{key: 3})), str(tmp_path / "run"))
 
 
 def test_training_sentences_are_shuffled_unless_told_otherwise(training_file: str) -> None:

@@ -4,6 +4,12 @@ What has to happen before AllenNLP is imported is in `elmo_tagger.startup`.
 """
 
 from elmo_tagger.plugin.compat.archives import extract_archives_safely
+from elmo_tagger.plugin.compat.config_errors import (
+    explain_jsonnet_errors,
+    explain_overrides,
+    name_unknown_keys,
+    name_unknown_types,
+)
 from elmo_tagger.plugin.compat.distributed import evaluate_on_every_process, validate_every_sentence
 from elmo_tagger.plugin.compat.recovery import (
     allow_scheduler_states,
@@ -13,13 +19,18 @@ from elmo_tagger.plugin.compat.recovery import (
 )
 from elmo_tagger.plugin.compat.schedulers import replace_reduce_on_plateau
 from elmo_tagger.plugin.compat.shuffling import shuffle_by_default
-from elmo_tagger.plugin.compat.trainer_keys import refuse_unknown_trainer_keys
+from elmo_tagger.plugin.compat.starting import check_validation_metric, look_before_training
 
 allow_scheduler_states()
+check_validation_metric()
 evaluate_on_every_process()
+explain_jsonnet_errors()
+explain_overrides()
 extract_archives_safely()
 keep_random_states_in_checkpoints()
-refuse_unknown_trainer_keys()
+look_before_training()
+name_unknown_keys()
+name_unknown_types()
 replace_reduce_on_plateau()
 shuffle_by_default()
 skip_torn_checkpoints()

@@ -1,0 +1,80 @@
+"""What the `allennlp` command shows; that it does, in a process of its own, is in test_command_line."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from elmo_tagger import startup
+from elmo_tagger.plugin.console import summary
+from elmo_tagger.plugin.score_table import score_table
+
+METRICS = {
+    "accuracy": 0.97,
+    **{f"{score}-PER": value for score, value in (("precision", 1.0), ("recall", 0.5), ("f1-measure", 2 / 3))},
+    **{f"{score}-overall": value for score, value in (("precision", 0.75), ("recall", 0.5), ("f1-measure", 0.6))},
+    "mix_layer_0": 0.3,
+    "mix_gamma": 1.0,
+    "loss": 1.25,
+}
+
+
+def test_scores_stand_in_a_table_a_type_a_line() -> None:
+    table = score_table({"development": METRICS, "test": {**METRICS, "f1-measure-PER": 0.1}})
+    assert [line.split() for line in table.splitlines()] == [
+        ["development", "test"],
+        ["precision", "recall", "F1", "precision", "recall", "F1"],
+        ["PER", "100.00", "50.00", "66.67", "100.00", "50.00", "10.00"],
+        ["overall", "75.00", "50.00", "60.00", "75.00", "50.00", "60.00"],
+        ["development", "test"],
+        ["accuracy", "0.9700", "0.9700"],
+        ["loss", "1.2500", "1.2500"],
+    ]
+
+
+def test_models_without_entities_have_a_table_too() -> None:
+    table = score_table({"development": {"accuracy": 0.5}, "test": {}})
+    assert [line.split() for line in table.splitlines()] == [["development"], ["accuracy", "0.5000"]]
+    assert score_table({"test": {}}) == ""
+
+
+def test_a_run_ends_with_its_best_scores_and_its_archive(tmp_path: Path) -> None:
+    best = {f"best_validation_{name}": value for name, value in METRICS.items()}
+    metrics = {"best_epoch": 7, "epoch": 9, "training_loss": 3.0, "validation_loss": 4.0, **best}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    *table, last = summary(tmp_path).splitlines()
+    assert "\n".join(table) + "\n" == score_table({"development": METRICS})
+    assert last == f"archive (of epoch 7): {tmp_path}/model.tar.gz"
+    assert summary(tmp_path / "nothing") == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "command"),
+    [
+        ("/usr/bin/allennlp", ["train", "x"], "train"),
+        (r"C:\env\Scripts\allennlp.exe", ["predict"], "predict"),
+        ("/lib/allennlp/__main__.py", [], ""),
+        ("/usr/bin/pytest", ["train"], None),
+        ("/home/me/allennlp/train.py", ["train"], None),
+    ],
+)
+def test_only_the_allennlp_command_is_changed(
+    program: str, arguments: list[str], command: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup.sys, "argv", [program, *arguments])
+    assert startup.allennlp_command() == command
+
+
+@pytest.mark.parametrize(("level", "quiet"), [(None, True), ("INFO", False), ("DEBUG", False)])
+def test_the_environment_brings_the_log_back_to_the_console(
+    level: str | None, quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup.sys, "argv", ["allennlp", "train"])
+    monkeypatch.delenv("ALLENNLP_LOG_LEVEL", raising=False)
+    if level is not None:
+        monkeypatch.setenv("ALLENNLP_LOG_LEVEL", level)
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    startup.quiet_console()
+    assert handler.level == (logging.WARNING if quiet else logging.NOTSET)
