@@ -1,5 +1,6 @@
 """`conll_columns`: instances from column files, and from the words of a raw text."""
 
+import logging
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from allennlp.common.file_utils import cached_path
@@ -12,7 +13,10 @@ from allennlp.data.tokenizers import Token
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.schemes import convert, get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
+from elmo_tagger.text.files import DataError, skipping
 from elmo_tagger.text.sentence import Sentence
+
+logger = logging.getLogger(__name__)
 
 
 @DatasetReader.register("conll_columns")
@@ -34,6 +38,9 @@ class ConllColumnsReader(DatasetReader):
         document_marker: A line with this in a column begins a document.
         coding_scheme: The tag scheme of the instances, such as `"BIOUL"`; by default the one of the file.
         source_scheme: The tag scheme of the file; by default detected from all of its tags.
+        encoding: Of the file's text.
+        skip_bad_lines: Leave out lines that cannot be read, with a warning that counts them, instead of refusing the
+            file at the first one.
         strict: Refuse ill-formed tags, naming file and line. False reads them as conlleval does.
         label_namespace: Vocabulary namespace of the tags.
         max_instances: Read no more sentences than this.
@@ -51,6 +58,8 @@ class ConllColumnsReader(DatasetReader):
         document_marker: Optional[str] = DOCUMENT_MARKER,
         coding_scheme: Optional[str] = None,
         source_scheme: Optional[str] = None,
+        encoding: str = "utf-8",
+        skip_bad_lines: bool = False,
         strict: bool = True,
         label_namespace: str = "labels",
         max_instances: Optional[int] = None,
@@ -65,14 +74,20 @@ class ConllColumnsReader(DatasetReader):
             "separator": separator,
             "comment_prefix": comment_prefix,
             "document_marker": document_marker,
+            "encoding": encoding,
         }
+        self._skip_bad_lines = skip_bad_lines
         self._coding_scheme = get_scheme(coding_scheme).name if coding_scheme else None
         self._source_scheme = get_scheme(source_scheme).name if source_scheme else None
         self._strict = strict
         self._label_namespace = label_namespace
 
     def _read(self, file_path: str) -> Iterator[Instance]:
-        sentences = list(read_columns(cached_path(file_path), **self._columns))
+        skipped: List[DataError] = []
+        report = skipping(skipped.append) if self._skip_bad_lines else None
+        sentences = list(read_columns(cached_path(file_path), report=report, **self._columns))
+        if skipped:
+            logger.warning("%s: %d bad lines are left out, the first is %s", file_path, len(skipped), skipped[0])
         scheme = self._scheme_of(sentences)
         for sentence in self.shard_iterable(sentences):
             yield self._instance(sentence, scheme, file_path)

@@ -117,3 +117,22 @@ def test_a_subclass_can_make_its_own_instances(training_file: str) -> None:
     for upper, usual in zip(Upper().read(training_file), reader().read(training_file), strict=True):
         assert upper["metadata"]["words"] == [word.upper() for word in usual["metadata"]["words"]]
         assert upper["metadata"]["line"] == usual["metadata"]["line"]
+
+
+def test_bad_lines_are_refused_or_skipped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "in.conll"
+    source.write_text(BIO + "No\n\nMaybe UH O\na b c d\n")
+    with pytest.raises(DataError, match=r"in\.conll:11: 1 column, expected 3 as in line 3"):
+        list(reader().read(str(source)))
+    instances = list(reader(skip_bad_lines=True).read(str(source)))
+    assert [instance["metadata"]["words"] for instance in instances][1:] == [["Yes"], ["Maybe"]]
+    assert "in.conll: 2 bad lines are left out, the first is " in caplog.text
+
+
+def test_other_encodings(tmp_path: Path) -> None:
+    source = tmp_path / "in.conll"
+    source.write_bytes("Zoë B-PER\n".encode("cp1252"))
+    with pytest.raises(DataError, match="it looks like cp1252: give that as its encoding"):
+        list(reader().read(str(source)))
+    (instance,) = reader(encoding="cp1252").read(str(source))
+    assert instance["metadata"]["words"] == ["Zoë"]
