@@ -22,7 +22,7 @@ from elmo_tagger.cli.terminal import Page, print_json
 
 if TYPE_CHECKING:
     from elmo_tagger.corpus.score_report import ScoreReport
-    from elmo_tagger.tagging.scoring import Averages, EntityCounts, Score
+    from elmo_tagger.tagging.scoring import EntityCounts
 
 
 def score(
@@ -120,11 +120,13 @@ def _print_scores(report: ScoreReport, page: Page) -> None:
     for name in sorted({*report.conlleval.types(), *report.strict.types()}):
         loose, strict = report.conlleval[name], report.strict[name]
         rows.append(
-            (name or "(no type)", *_percent(loose), *_percent(strict), loose.gold, loose.predicted, loose.correct)
+            (name or "(no type)", *loose.in_percent(), *strict.in_percent(), loose.gold, loose.predicted, loose.correct)
         )
     loose, strict = report.conlleval.micro(), report.strict.micro()
-    rows.append(("macro", *_percent(report.conlleval.macro()), *_percent(report.strict.macro()), "", "", ""))
-    rows.append(("overall (micro)", *_percent(loose), *_percent(strict), loose.gold, loose.predicted, loose.correct))
+    rows.append(("macro", *report.conlleval.macro().in_percent(), *report.strict.macro().in_percent(), "", "", ""))
+    rows.append(
+        ("overall (micro)", *loose.in_percent(), *strict.in_percent(), loose.gold, loose.predicted, loose.correct)
+    )
     header = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
     page.table(header, rows, breaks=(4, 7))
 
@@ -138,12 +140,8 @@ def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:
     )
     page.table(
         ["group", "P", "R", "F1", "gold", "found", "correct"],
-        [(name, *_percent(counts[name]), *counts[name]) for name in names],
+        [(name, *counts[name].in_percent(), *counts[name]) for name in names],
     )
-
-
-def _percent(score: Score | Averages) -> tuple[float, float, float]:
-    return (100 * score.precision, 100 * score.recall, 100 * score.f1)
 
 
 def _print_confusion(report: ScoreReport, page: Page) -> None:

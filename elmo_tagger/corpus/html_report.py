@@ -61,9 +61,9 @@ def _parts(report: ScoreReport, title: str, mistakes: int) -> Iterable[str]:
 def _summary(report: ScoreReport, title: str) -> str:
     micro = report.conlleval.micro()
     tiles = [
-        (f"{100 * micro.f1:.2f}", "F1, conlleval"),
-        (f"{100 * report.strict.micro().f1:.2f}", "F1, strict"),
-        (f"{100 * report.conlleval.macro().f1:.2f}", "macro F1, conlleval"),
+        (f"{micro.in_percent().f1:.2f}", "F1, conlleval"),
+        (f"{report.strict.micro().in_percent().f1:.2f}", "F1, strict"),
+        (f"{report.conlleval.macro().in_percent().f1:.2f}", "macro F1, conlleval"),
         (f"{100 * report.accuracy:.2f}", "token accuracy"),
         (f"{micro.gold:,}", f"entities in {report.sentences:,} sentences"),
     ]
@@ -104,7 +104,7 @@ def _groups(counts: EntityCounts, unit: str) -> str:
         [
             escape(name),
             *_percent(counts[name])[:2],
-            _bar(counts[name].f1, 1, f"{100 * counts[name].f1:.2f}"),
+            _bar(counts[name].f1, 1, f"{counts[name].in_percent().f1:.2f}"),
             *_counts(counts[name])[:2],
         ]
         for name in names
@@ -198,7 +198,7 @@ def _table(
 
 
 def _percent(score: Score | Averages) -> list[str]:
-    return [f"{100 * value:.2f}" for value in (score.precision, score.recall, score.f1)]
+    return [f"{value:.2f}" for value in score.in_percent()]
 
 
 def _counts(score: Score) -> list[str]:

@@ -69,13 +69,13 @@ def score_pairs(
 def _about_the_script(report: ScoreReport, markers: int) -> list[str]:
     """Where the conlleval script itself would print other numbers."""
     notes = []
-    schemes = {name: get_scheme(name).letters for name in (report.gold_scheme, report.predicted_scheme)}
-    foreign = [name for name, letters in schemes.items() if not set(letters) <= _SCRIPT_LETTERS]
-    if foreign:
-        notes.append(
-            f"the conlleval script does not know {' or '.join(foreign)} and joins entities there; these are its "
-            "numbers for the same entities in BIO"
-        )
+    for name in dict.fromkeys((report.gold_scheme, report.predicted_scheme)):
+        foreign = sorted(set(get_scheme(name).letters) - _SCRIPT_LETTERS)
+        if foreign:
+            notes.append(
+                f"conlleval.pl does not know the {' and '.join(foreign)} of {name} and joins entities there: "
+                "the numbers under conlleval are those that it prints for the same entities in BIO"
+            )
     if markers:
         tokens, correct = report.tokens + markers, report.correct_tokens + markers
         notes.append(

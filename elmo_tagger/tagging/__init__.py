@@ -1,1 +1,1 @@
-"""Engine 2, tags: schemes (tags <-> spans), the CRF, scores. `crf` tells the model; `tests/reference` has slow twins."""
+"""Engine 2, tags: schemes, scores, and the CRF: `crf` tells the model, `tests/reference/crf.py` lists its sequences."""

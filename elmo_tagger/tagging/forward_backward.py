@@ -134,7 +134,8 @@ class ScaledMessages(NamedTuple):
     """What the tokens up to each token say about its tag, as numbers in float64; without meaning on padding.
 
     Attributes:
-        alpha: (T, K, B), summed weight of all beginnings that end with a tag; the largest of each token is 1.
+        alpha: (T, K, B), summed weight of all beginnings that end with a tag; in some steps it is rescaled, so that its
+            largest is 1.
         reached: (T, K, B), the same without the token's own emission, on the scale of the token before.
         complete: (K, B), `alpha` of each sentence's last token with the scores of ending there.
         factors: (K, K), exponentials of the transitions, the largest 1.
@@ -154,30 +155,35 @@ class ScaledMessages(NamedTuple):
     @classmethod
     def of(cls, chain: Chain) -> ScaledMessages:
         """The messages of a batch."""
-        start, transitions, end = (scores.double() for scores in (chain.start, chain.transitions, chain.end))
-        largest = torch.stack([start.amax(), transitions.amax(), end.amax()])
-        factors, ends = (transitions - largest[1]).exp(), (end - largest[2]).exp()
+        size = len(chain.start)
+        scores = torch.cat([chain.start.unsqueeze(0), chain.transitions, chain.end.unsqueeze(0)]).double()
+        largest = torch.stack([part.amax() for part in scores.split([1, size, 1])])
+        scores = scores - largest.repeat_interleave(torch.tensor([1, size, 1], device=scores.device)).unsqueeze(1)
+        start, factors, end = scores.exp().split([1, size, 1])
         onward = factors.t().contiguous()
         emitted = (chain.emissions.double() / LN_2).exp2()
         alpha, reached = torch.empty_like(emitted), torch.empty_like(emitted)
-        scale = emitted.new_empty(len(emitted), emitted.shape[2])
-        reached[0] = (start - largest[0]).exp().unsqueeze(1)
-        for step in range(len(emitted)):
-            if step:
-                torch.mm(onward, alpha[step - 1], out=reached[step])
-            weights = reached[step] * emitted[step]
-            torch.amax(weights, 0, out=scale[step])
-            torch.div(weights, scale[step].clamp_(min=SMALLEST), out=alpha[step])
+        scale = emitted.new_ones(len(emitted), emitted.shape[2])
+        reached[0] = start.t()
+        before = None
+        for step, (weights, here, after) in enumerate(
+            zip(emitted.unbind(), reached.unbind(), alpha.unbind(), strict=True)
+        ):
+            if before is not None:
+                torch.mm(onward, before, out=here)
+            before = torch.mul(here, weights, out=after)
+            if step % RESCALE_EVERY == 0:
+                after /= torch.amax(after, 0, out=scale[step]).clamp_(min=SMALLEST)
         steps = chain.lengths.clamp(min=1) - 1
         log_scale = without_padding(scale.log(), chain.lengths).sum(0) + largest[0] + steps * largest[1] + largest[2]
         return cls(
             alpha=alpha,
             reached=reached,
-            complete=chain.at_last(alpha) * ends.unsqueeze(1),
+            complete=chain.at_last(alpha) * end.t(),
             factors=factors,
             log_scale=log_scale,
             lengths=chain.lengths,
-            lossless=_are_lossless(chain, alpha),
+            lossless=_are_lossless(chain.emissions, scores, alpha),
         )
 
     def log_partition(self) -> Tensor:
@@ -191,13 +197,14 @@ class ScaledMessages(NamedTuple):
     def expected(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """As `LogMessages.expected`."""
         expected = at_last(self.final_tags() * weight, like=self.alpha, lengths=self.lengths)
-        reached = self.reached.clamp(min=SMALLEST)
-        for step in range(len(expected) - 1, 0, -1):
-            share = expected[step] / reached[step]
-            expected[step - 1].addcmul_(self.alpha[step - 1], self.factors @ share)
-        shares = (expected[1:] / reached[1:]).transpose(0, 1).flatten(1)
-        moves = self.factors * (self.alpha[:-1].transpose(0, 1).flatten(1) @ shares.t())
-        return expected, moves
+        reached, alpha, here = self.reached.clamp(min=SMALLEST), self.alpha.unbind(), expected.unbind()
+        shares = torch.zeros_like(expected)
+        for step, (weights, share) in reversed(
+            list(enumerate(zip(reached.unbind(), shares.unbind(), strict=True)))[1:]
+        ):
+            torch.div(here[step], weights, out=share)
+            here[step - 1].addcmul_(alpha[step - 1], self.factors @ share)
+        return expected, self.factors * (self.alpha[:-1] @ shares[1:].mT).sum(0)
 
 
 SMALLEST = torch.finfo(torch.float64).tiny
@@ -208,13 +215,11 @@ Weights of 2 to the power of -400, times a transition's and an emission's of -20
 """
 
 
-def _are_lossless(chain: Chain, alpha: Tensor) -> Tensor:
+def _are_lossless(emissions: Tensor, scores: Tensor, alpha: Tensor) -> Tensor:
     """() bool, whether all that is not forbidden had a weight, and a sum of such weights had all its digits."""
-    lossless = ((1 / alpha).nan_to_num(posinf=0.0).amax((0, 1)) <= 2.0**400).all()
-    lossless = lossless & (-chain.emissions.nan_to_num(neginf=0.0).amin((0, 1)) <= FAR_APART).all()
-    for scores in (chain.transitions, chain.start, chain.end):
-        lossless = lossless & (scores.amax() - scores.nan_to_num(neginf=torch.inf).amin() <= FAR_APART)
-    return lossless
+    emissions_fit = emissions.nan_to_num(neginf=0.0).amin((0, 1)) >= -FAR_APART
+    weights_fit = (1 / alpha).nan_to_num(posinf=0.0).amax((0, 1)) <= 2.0**400
+    return (emissions_fit & weights_fit).all() & (scores.nan_to_num(neginf=0.0).amin() >= -FAR_APART)
 
 
 def messages_of(chain: Chain) -> LogMessages | ScaledMessages:

@@ -5,12 +5,22 @@ Counts add up over sentences, batches and processes; precision, recall and F1 do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from elmo_tagger.tagging.schemes import Scheme, conlleval_spans
-from elmo_tagger.tagging.strict import strict_spans
 from elmo_tagger.text.sentence import Span
+
+
+class Averages(NamedTuple):
+    """Precision, recall and F1 that no single count stands behind."""
+
+    precision: float
+    recall: float
+    f1: float
+
+    def in_percent(self) -> Averages:
+        """The same in percent."""
+        return Averages(*(100 * value for value in self))
 
 
 class Score(NamedTuple):
@@ -36,13 +46,14 @@ class Score(NamedTuple):
         precision, recall = self.precision, self.recall
         return 2 * precision * recall / (precision + recall) if self.correct else 0.0
 
+    def in_percent(self) -> Averages:
+        """Precision, recall and F1 in percent, with the arithmetic of conlleval, which decides how a tie is rounded.
 
-class Averages(NamedTuple):
-    """Precision, recall and F1 that no single count stands behind."""
-
-    precision: float
-    recall: float
-    f1: float
+        Source: conlleval (2004), which multiplies by 100 before it divides, and takes F1 of the percentages.
+        """
+        precision = 100 * self.correct / self.predicted if self.predicted else 0.0
+        recall = 100 * self.correct / self.gold if self.gold else 0.0
+        return Averages(precision, recall, 2 * precision * recall / (precision + recall) if self.correct else 0.0)
 
 
 class EntityCounts:
@@ -128,56 +139,3 @@ class EntityCounts:
 
     def _of(self, entity_type: str) -> list[int]:
         return self._counts.setdefault(entity_type, [0, 0, 0])
-
-
-def count_strict(
-    gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], scheme: str | Scheme
-) -> EntityCounts:
-    """Strict counts of tagged sentences, equal to seqeval with `mode="strict"`.
-
-    Args:
-        gold: Sentences of tags.
-        predicted: As many sentences of as many tags.
-        scheme: The scheme of both, as for `strict_spans`.
-
-    Raises:
-        ValueError: Unlike numbers of sentences or of tags, or a tag that the scheme does not have.
-    """
-    return _count(((strict_spans(g, scheme), strict_spans(p, scheme)) for g, p in _paired(gold, predicted)))
-
-
-def count_conlleval(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> EntityCounts:
-    """Counts of tagged sentences as conlleval counts, whatever the scheme of either side.
-
-    Args:
-        gold: Sentences of tags.
-        predicted: As many sentences of as many tags.
-
-    Raises:
-        ValueError: Unlike numbers of sentences or of tags.
-    """
-    return _count(((conlleval_spans(g), conlleval_spans(p)) for g, p in _paired(gold, predicted)))
-
-
-def _count(sentences: Iterable[tuple[list[Span], list[Span]]]) -> EntityCounts:
-    counts = EntityCounts()
-    for gold, predicted in sentences:
-        counts.add(gold, predicted)
-    return counts
-
-
-def _paired(
-    gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]
-) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
-    """Sentence by sentence, demanding equal lengths."""
-    left, right = iter(gold), iter(predicted)
-    index = 0
-    for index, tags in enumerate(left):
-        guess = next(right, None)
-        if guess is None:
-            raise ValueError(f"{index} predicted sentences, but gold has more")
-        if len(guess) != len(tags):
-            raise ValueError(f"sentence {index}: {len(guess)} predicted tags, expected {len(tags)} as in gold")
-        yield tags, guess
-    if next(right, None) is not None:
-        raise ValueError("more predicted sentences than gold has")

@@ -112,8 +112,8 @@ def test_predictions_plainly_in_another_scheme_are_read_in_it() -> None:
     assert (report.predicted_scheme, report.strict.micro().f1) == ("BIOUL", 1.0)
     assert report.notes == [
         "gold is read as BIO, the predictions as BIOUL",
-        "the conlleval script does not know BIOUL and joins entities there; these are its numbers for the same "
-        "entities in BIO",
+        "conlleval.pl does not know the L and U of BIOUL and joins entities there: the numbers under conlleval are "
+        "those that it prints for the same entities in BIO",
     ]
     forced = score(*[("B-A I-A O", "I-A I-A O")] * 10, predicted_scheme="BIO")
     assert (forced.strict.micro().f1, forced.notes) == (0.0, [])

@@ -12,10 +12,11 @@ from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2, Tokens
 
 from elmo_tagger.tagging.schemes import SCHEMES as SCHEMES_BY_NAME
 from elmo_tagger.tagging.schemes import conlleval_spans, spans_to_tags
-from elmo_tagger.tagging.scoring import EntityCounts, Score, count_conlleval, count_strict
+from elmo_tagger.tagging.scoring import EntityCounts, Score
 from elmo_tagger.tagging.strict import strict_spans
 from elmo_tagger.text.sentence import Span
 from tests.reference import conlleval
+from tests.reference.counting import count_conlleval, count_strict
 
 SCHEMES = {
     "IOB1": (IOB1, "BI"),
@@ -229,12 +230,23 @@ def test_empty_counts() -> None:
         (lambda: strict_spans(["B-A"], "IOE1"), "token 0: 'B-A' is no IOE1 tag: its letters are I, E, O"),
         (lambda: strict_spans(["B-"], "BIOUL"), "token 0: 'B-' is no BIOUL tag: its letters are B, I, L, U, O"),
         (lambda: EntityCounts({"A": [1, 2]}), "counts of type 'A': expected gold, predicted, correct, got [1, 2]"),
-        (lambda: count_conlleval([["O"]], [["O", "O"]]), "sentence 0: 2 predicted tags, expected 1 as in gold"),
-        (lambda: count_conlleval([["O"], ["O"]], [["O"]]), "1 predicted sentences, but gold has more"),
-        (lambda: count_conlleval([["O"]], [["O"], ["O"]]), "more predicted sentences than gold has"),
     ],
 )
 def test_messages(call, message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the whole text is compared below)
         call()
     assert str(caught.value) == message
+
+
+def test_percentages_at_ties_are_rounded_as_conlleval_rounds_them() -> None:
+    """conlleval.pl prints 84.38 for 27 sentences `w B-A B-A` and 10 `w O B-A`; 100 times our F1 is just below."""
+    score = count_conlleval([["B-A"]] * 27 + [["O"]] * 10, [["B-A"]] * 37).micro()
+    assert score == (27, 37, 27)
+    assert [f"{value:.2f}" for value in score.in_percent()] == ["72.97", "100.00", "84.38"]
+    assert f"{100 * score.f1:.2f}" == "84.37"
+
+
+@given(st.tuples(*[st.integers(0, 400)] * 3))
+def test_percentages_are_a_hundred_times_the_scores(counts: tuple[int, int, int]) -> None:
+    score = Score(counts[0] + counts[2], counts[1] + counts[2], counts[2])
+    assert list(score.in_percent()) == pytest.approx([100 * score.precision, 100 * score.recall, 100 * score.f1])

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmo_tagger.tagging.schemes import SCHEMES, conlleval_spans, get_scheme, join_tag
-from elmo_tagger.tagging.scoring import count_conlleval, count_strict
 from elmo_tagger.tagging.span_arrays import PADDING, SpanArrays, TagTable, count_matches
 from elmo_tagger.tagging.strict import strict_spans
+from tests.reference.counting import count_conlleval, count_strict
 
 TYPES = ["A", "B-c"]
 
