@@ -1,7 +1,7 @@
 """The `elmo-tagger` application: its subcommands, and the one place where an error in the data becomes a message.
 
 Exit statuses: 0 done; 1 the command ran and its answer is no (`check`: training would fail); 2 it could not run, for
-wrong arguments or wrong data.
+wrong arguments or wrong data; 130 it was interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from typer.core import TyperGroup
 
 from elmo_tagger import __version__
 from elmo_tagger.cli import check, compare, convert, embed, export_bilm, neighbours, plot, score, vocab
+from elmo_tagger.cli.terminal import stop
+from elmo_tagger.errors import escaped
 from elmo_tagger.pipes import pipes_kept
+
+_LONGEST_MESSAGE = 2000  # characters; every part of it that is foreign is cut already where it is known to be
 
 
 class DataErrorGroup(TyperGroup):
@@ -28,10 +32,12 @@ class DataErrorGroup(TyperGroup):
                 return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of a pipe has left: typer ends quietly
+        except KeyboardInterrupt:
+            stop()
         except (ValueError, OSError) as error:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"error: {_message(error)}", err=True)
+            typer.echo(f"error: {escaped(_message(error))}", err=True)
             raise typer.Exit(2) from error
 
 
@@ -80,4 +86,5 @@ def main() -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    message = str(error) or type(error).__name__
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

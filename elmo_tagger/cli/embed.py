@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from elmo_tagger.cli.terminal import warn
+from elmo_tagger.cli.terminal import stop, warn
 
 if TYPE_CHECKING:
     from elmo_tagger.vectors.compute import Request
     from elmo_tagger.vectors.model_source import ModelSource
     from elmo_tagger.vectors.sentences import SentenceSource
-
-_INTERRUPTED = 130  # as shells report a command ended by Ctrl-C
 
 
 def embed(
@@ -105,7 +103,7 @@ def _run(
         with EmbeddingProgress(source.size, where=device_name(vectors.device), shown=not quiet) as progress:
             job.run(source, vectors, opened, settings=settings, report=progress.advance)
     except KeyboardInterrupt:
-        _stop("" if output == "-" else _what_is_left(output))
+        stop("" if output == "-" else _what_is_left(output))
     if isinstance(opened, Hdf5Output) and opened.index_dropped:
         warn(f"{output}: sentence_to_index would have had more than {MAX_INDEX_BYTES >> 20} MiB and is left out")
 
@@ -152,7 +150,7 @@ def _run_ray(
                 report=lambda done, _process: progress.add(done.count, done.tokens),
             )
     except KeyboardInterrupt:
-        _stop(f": what is done is in {folder}, continue with --resume")
+        stop(f": what is done is in {folder}, continue with --resume")
 
 
 def _what_is_left(output: str) -> str:
@@ -160,11 +158,6 @@ def _what_is_left(output: str) -> str:
 
     part = partial_names(output)[0]
     return f": what is done is in {part}, continue with --resume" if part.exists() else ": nothing was written yet"
-
-
-def _stop(hint: str) -> NoReturn:
-    typer.echo(f"interrupted{hint}", err=True)
-    raise typer.Exit(_INTERRUPTED)
 
 
 def _source(path: str, layout: str | None, language: str | None) -> SentenceSource:

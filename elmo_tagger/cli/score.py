@@ -128,7 +128,7 @@ def _print_scores(report: ScoreReport, page: Page) -> None:
         ("overall (micro)", *loose.in_percent(), *strict.in_percent(), loose.gold, loose.predicted, loose.correct)
     )
     header = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
-    page.table(header, rows, breaks=(4, 7))
+    page.table(header, rows)
 
 
 def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import typer
 
+from elmo_tagger.errors import escaped
+
 _BARS = "▏▎▍▌▋▊▉█"
-_LEAST_TEXT = 24  # characters that a column of text keeps on a narrow page before the table is parted
+_LEAST_TEXT = 24  # characters that a column of text keeps on a narrow page
 _GAP = 3  # between two columns, in rich's box SIMPLE_HEAD
+_INTERRUPTED = 130  # as shells report a command ended by Ctrl-C
 
 
 class Page:
@@ -33,20 +35,17 @@ class Page:
         """A line, coloured on a terminal; its text is taken as it is, never as markup."""
         self._print(text, style=style)
 
-    def table(
-        self, header: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1, breaks: Sequence[int] = ()
-    ) -> None:
-        """A table that never cuts a number: where the page is too narrow it becomes several, one below the other.
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1) -> None:
+        """A table that never cuts a number: where the page is too narrow for all of them the terminal wraps its lines.
 
         Args:
             header: Names of the columns.
             rows: Their cells.
             left: The first so many columns hold text, the others numbers, aligned to the right.
-            breaks: Columns before which the table is parted rather than elsewhere. All parts have the first column.
         """
-        cells = [[_cell(value) for value in row] for row in rows]
+        cells = [[escaped(_cell(value)) for value in row] for row in rows]
         if self.rich:
-            self._rich_table(header, cells, left, breaks)
+            _rich_table(header, cells, left)
             return
         widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
         for row in (header, *cells):
@@ -65,6 +64,7 @@ class Page:
             self._print(f"{label:>{label_width}}  {count:>9,}  {bar}".rstrip())
 
     def _print(self, text: str, *, style: str = "") -> None:
+        text = "\n".join(map(escaped, text.split("\n")))
         if not self.rich:
             typer.echo(text)
             return
@@ -72,72 +72,26 @@ class Page:
 
         Console().print(text, style=style or None, markup=False, highlight=False, emoji=False)
 
-    def _rich_table(self, header: Sequence[str], cells: list[list[str]], left: int, breaks: Sequence[int]) -> None:
-        from rich.cells import cell_len
-        from rich.console import Console
 
-        width = Console().width
-        widths = [max(map(cell_len, column)) for column in zip(header, *cells, strict=True)]
-        least = [min(size, _LEAST_TEXT) if index < left else size for index, size in enumerate(widths)]
-        for number, columns in enumerate(_parts(least, width, breaks)):
-            if number:
-                typer.echo()
-            self._rich_part(header, cells, columns, least, left)
+def _rich_table(header: Sequence[str], cells: list[list[str]], left: int) -> None:
+    from rich import box
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    def _rich_part(
-        self, header: Sequence[str], cells: list[list[str]], columns: list[int], least: list[int], left: int
-    ) -> None:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for index in columns:
-            number = index >= left
-            table.add_column(
-                Text(header[index]),
-                justify="right" if number else "left",
-                no_wrap=number,
-                overflow="fold",
-                min_width=least[index],
-            )
-        for row in cells:
-            table.add_row(*(Text(row[index]) for index in columns))
-        # On a page that is narrower than one number the terminal has to wrap: better than a digit less.
-        console = Console()
-        console.width = max(console.width, _total([least[index] for index in columns]))
-        console.print(table)
-
-
-def _parts(least: list[int], width: int, breaks: Sequence[int]) -> list[list[int]]:
-    """The columns of each table that one is parted into; each has the first column.
-
-    Args:
-        least: The least width of each column.
-        width: Of the page.
-        breaks: Columns that begin a group, which stays together if it fits.
-    """
-    borders = [1, *breaks, len(least)] if breaks else [*range(1, len(least) + 1)]
-    parts: list[list[int]] = [[0]]
-    for group in (list(range(begin, end)) for begin, end in pairwise(borders)):
-        if not _fits([0, *group], least, width):
-            pieces = [[index] for index in group]
-        else:
-            pieces = [group]
-        for piece in pieces:
-            if len(parts[-1]) > 1 and not _fits([*parts[-1], *piece], least, width):
-                parts.append([0])
-            parts[-1] += piece
-    return parts
-
-
-def _fits(columns: list[int], least: list[int], width: int) -> bool:
-    return _total([least[index] for index in columns]) <= width
-
-
-def _total(widths: list[int]) -> int:
-    return sum(widths) + _GAP * (len(widths) - 1)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    widest = [max(map(cell_len, column)) for column in zip(header, *cells, strict=True)]
+    least = [min(width, _LEAST_TEXT) if index < left else width for index, width in enumerate(widest)]
+    for index, (name, width) in enumerate(zip(header, least, strict=True)):
+        number = index >= left
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(Text(name), justify=justify, no_wrap=number, overflow="fold", min_width=width)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console = Console()
+    console.width = max(console.width, sum(least) + _GAP * (len(least) - 1))
+    console.print(table)
 
 
 def print_json(value: Any, *, err: bool = False) -> None:
@@ -147,7 +101,13 @@ def print_json(value: Any, *, err: bool = False) -> None:
 
 def warn(message: str) -> None:
     """A line on standard error, so that it never mixes with what a program reads."""
-    typer.echo(f"warning: {message}", err=True)
+    typer.echo(f"warning: {escaped(message)}", err=True)
+
+
+def stop(hint: str = "") -> NoReturn:
+    """Ends a command that was interrupted, in one line."""
+    typer.echo(f"interrupted{hint}", err=True)
+    raise typer.Exit(_INTERRUPTED)
 
 
 def _cell(value: object) -> str:

@@ -24,7 +24,7 @@ def test_version() -> None:
     assert run(app, ["--version"]).stdout == f"elmo-tagger {elmo_tagger.__version__}\n"
 
 
-def failing(error: Exception) -> typer.Typer:
+def failing(error: BaseException) -> typer.Typer:
     broken = typer.Typer(cls=DataErrorGroup, pretty_exceptions_enable=False)
 
     @broken.callback()
@@ -51,6 +51,17 @@ def test_errors_in_the_data_are_messages(error: Exception, message: str) -> None
     result = run(failing(error), ["fail"])
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", message)
     assert run(failing(error), ["--debug", "fail"]).exception is error
+
+
+def test_foreign_characters_in_a_message_do_not_steer_the_terminal() -> None:
+    result = run(failing(ValueError("a\x1b[2J" + "x" * 10_000)), ["fail"])
+    assert result.stderr.startswith(r"error: a\x1b[2Jxxx")
+    assert len(result.stderr) < 2100
+
+
+def test_an_interruption_is_one_line() -> None:
+    result = run(failing(KeyboardInterrupt()), ["fail"])
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
 
 
 def test_bugs_keep_their_trace() -> None:
