@@ -108,10 +108,12 @@ def draw(curves: Curves, path: Target, *, title: str = "") -> None:
 def _panel(axes: Axes, name: str, lines: dict[str, list[float | None]], curves: Curves) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    for label, values in lines.items():
+    for number, (label, values) in enumerate(lines.items()):
         known = [(epoch, value) for epoch, value in zip(curves.epochs, values, strict=True) if value is not None]
         style = "--" if label.endswith("gamma") else "-"
-        axes.plot(*zip(*known, strict=True), style, marker=".", label=label)
+        # each line is thinner than those below it, so that none hides another that has the same values
+        width = 1.5 * (len(lines) - number)
+        axes.plot(*zip(*known, strict=True), style, linewidth=width, marker=".", label=label)
     if curves.best_epoch is not None:
         axes.axvline(curves.best_epoch, color="gray", linewidth=0.8, linestyle=":", label="best epoch")
     axes.set_xlabel("epoch")

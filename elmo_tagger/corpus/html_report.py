@@ -140,7 +140,7 @@ def _mistakes(report: ScoreReport, number: int) -> str:
         for key, count, where, sentence in report.mistakes.most_common(number)
     ]
     header = ["kind", "gold", "predicted", "for example", "times"]
-    return _table(header, rows, text=(0, 1, 2, 3), wrap=(0, 1, 2, 3, 4))
+    return _table(header, rows, text=(0, 1, 2, 3), wrap=(0, 1, 2, 3))
 
 
 def _shown(report: ScoreReport) -> str:

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from elmo_tagger.cli.app import app
-from elmo_tagger.curves import RunError, draw, read_curves
+from elmo_tagger.curves import Curves, RunError, draw, read_curves
 
 
 @pytest.fixture
@@ -83,3 +84,14 @@ def test_mistakes_are_named(run: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(RunError, match=r"drawing needs matplotlib: run `pip install 'elmo-tagger\[plot\]'`"):
         draw(curves, tmp_path / "c.png")
+
+
+def test_lines_of_equal_values_are_all_to_be_seen(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    curves = Curves([0, 1], {"training": [1.0, 1.0]}, "", {}, {f"layer {n}": [0.3, 0.3] for n in range(3)}, None)
+    draw(curves, tmp_path / "c.svg")
+    drawn = (tmp_path / "c.svg").read_text()
+    widths = [float(found) for found in re.findall(r"clip-path[^>]*stroke-width: ([0-9.]+)", drawn)]
+    widths = [width for width in widths if width >= 1.5][-3:]
+    assert widths == sorted(set(widths), reverse=True)
+    assert len(widths) == 3

@@ -78,3 +78,10 @@ def test_sentences_are_highlighted_by_what_is_right_and_wrong(tmp_path: Path) ->
     assert '<mark class="lost">New York<small>X</small></mark> is' in text
     assert '<mark class="wrong">New<small>X</small></mark> York is' in text
     assert '<mark class="right">A<small>X</small></mark>' in text
+
+
+def test_no_number_may_be_broken_over_two_lines(tmp_path: Path) -> None:
+    cells = re.findall(r'<t[dh] class="([^"]*)">([^<]*)</t[dh]>', page(tmp_path)[0])
+    numbers = [look for look, content in cells if re.fullmatch(r"[\d,.]+", content)]
+    assert numbers
+    assert not any("wrap" in look.split() for look in numbers)
