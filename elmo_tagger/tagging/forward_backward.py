@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from elmo_tagger.tagging.chain import Chain
 
 LN_2 = math.log(2)
-RESCALE_EVERY = 16  # steps; keeps logarithms near 0, where numbers are dense
+RESCALE_EVERY = 8  # steps; keeps weights near 1 and logarithms near 0, where numbers are dense
 
 
 class LogMessages(NamedTuple):
@@ -155,35 +155,32 @@ class ScaledMessages(NamedTuple):
     @classmethod
     def of(cls, chain: Chain) -> ScaledMessages:
         """The messages of a batch."""
-        size = len(chain.start)
-        scores = torch.cat([chain.start.unsqueeze(0), chain.transitions, chain.end.unsqueeze(0)]).double()
-        largest = torch.stack([part.amax() for part in scores.split([1, size, 1])])
-        scores = scores - largest.repeat_interleave(torch.tensor([1, size, 1], device=scores.device)).unsqueeze(1)
-        start, factors, end = scores.exp().split([1, size, 1])
+        scores = [each.double() for each in (chain.start, chain.transitions, chain.end)]
+        largest = [each.amax() for each in scores]
+        scores = [each - most for each, most in zip(scores, largest, strict=True)]
+        start, factors, end = (each.exp() for each in scores)
         onward = factors.t().contiguous()
         emitted = (chain.emissions.double() / LN_2).exp2()
         alpha, reached = torch.empty_like(emitted), torch.empty_like(emitted)
         scale = emitted.new_ones(len(emitted), emitted.shape[2])
-        reached[0] = start.t()
-        before = None
-        for step, (weights, here, after) in enumerate(
-            zip(emitted.unbind(), reached.unbind(), alpha.unbind(), strict=True)
-        ):
-            if before is not None:
-                torch.mm(onward, before, out=here)
-            before = torch.mul(here, weights, out=after)
+        reached[0] = start.unsqueeze(1)
+        weights, here, after = emitted.unbind(), reached.unbind(), alpha.unbind()
+        for step in range(len(emitted)):
+            if step:
+                torch.mm(onward, after[step - 1], out=here[step])
+            torch.mul(here[step], weights[step], out=after[step])
             if step % RESCALE_EVERY == 0:
-                after /= torch.amax(after, 0, out=scale[step]).clamp_(min=SMALLEST)
+                after[step].div_(torch.amax(after[step], 0, out=scale[step]).clamp_(min=SMALLEST))
         steps = chain.lengths.clamp(min=1) - 1
         log_scale = without_padding(scale.log(), chain.lengths).sum(0) + largest[0] + steps * largest[1] + largest[2]
         return cls(
             alpha=alpha,
             reached=reached,
-            complete=chain.at_last(alpha) * end.t(),
+            complete=chain.at_last(alpha) * end.unsqueeze(1),
             factors=factors,
             log_scale=log_scale,
             lengths=chain.lengths,
-            lossless=_are_lossless(chain.emissions, scores, alpha),
+            lossless=_are_lossless(chain.emissions, torch.cat([each.flatten() for each in scores]), alpha),
         )
 
     def log_partition(self) -> Tensor:
@@ -197,13 +194,12 @@ class ScaledMessages(NamedTuple):
     def expected(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """As `LogMessages.expected`."""
         expected = at_last(self.final_tags() * weight, like=self.alpha, lengths=self.lengths)
-        reached, alpha, here = self.reached.clamp(min=SMALLEST), self.alpha.unbind(), expected.unbind()
         shares = torch.zeros_like(expected)
-        for step, (weights, share) in reversed(
-            list(enumerate(zip(reached.unbind(), shares.unbind(), strict=True)))[1:]
-        ):
-            torch.div(here[step], weights, out=share)
-            here[step - 1].addcmul_(alpha[step - 1], self.factors @ share)
+        here, share = expected.unbind(), shares.unbind()
+        alpha, reached = self.alpha.unbind(), self.reached.clamp(min=SMALLEST).unbind()
+        for step in range(len(here) - 1, 0, -1):
+            torch.div(here[step], reached[step], out=share[step])
+            here[step - 1].addcmul_(alpha[step - 1], self.factors @ share[step])
         return expected, self.factors * (self.alpha[:-1] @ shares[1:].mT).sum(0)
 
 
@@ -211,7 +207,7 @@ SMALLEST = torch.finfo(torch.float64).tiny
 FAR_APART = 200 * LN_2
 """Nats by which scores of one token may differ for `ScaledMessages`.
 
-Weights of 2 to the power of -400, times a transition's and an emission's of -200 each, are still numbers of float64.
+A weight of 2 to the power of -400, times a transition's and an emission's of -200 each, is still a number of float64.
 """
 
 
