@@ -4,8 +4,12 @@
 `char_cnn` -> `packing` -> `lstm` in a `stack` -> `mixing`; `model` puts them together. `loading` finds, reads and
 writes weights.
 
-That is the reference. What computes the same faster has folders of its own, and `dispatch` says when it is taken: `cpu`
-and `cuda` without gradients, `backward` with them.
+That is the reference; `reference` puts it as an implementation. What computes the same faster has folders of its own,
+and `dispatch` says when it is taken: `cpu` and `cuda` without gradients, `backward` with them; `verification` compares
+each with the reference before it is used.
+
+`tests/reference/bilm.py` is the shortest way to understand the model: 90 lines of NumPy, one word and one step at a
+time. `cache` keeps layers on disk, `training` trains a biLM of one's own.
 """
 
 from elmo_tagger.bilm.char_cnn import CharacterCnn

@@ -12,6 +12,7 @@ Source: https://github.com/allenai/bilm-tf, bilm/data.py, UnicodeCharsVocabulary
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -74,8 +75,9 @@ def boundary_ids(*, max_characters: int = 50) -> Ids:
     return encode_words((BEGIN_SENTENCE_WORD, END_SENTENCE_WORD), max_characters=max_characters)
 
 
+@lru_cache(maxsize=2**16)  # some 10 MB at 50 characters a word
 def byte_row(word: str, max_characters: int) -> bytes:
-    """A word with its marks, a byte for each of its C character ids."""
+    """A word with its marks, a byte for each of its C character ids; the words met last are remembered."""
     if word == BEGIN_SENTENCE_WORD:
         text = _BEGIN_SENTENCE_BYTE
     elif word == END_SENTENCE_WORD:

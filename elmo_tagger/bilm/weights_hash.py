@@ -12,7 +12,7 @@ from elmo_tagger.bilm.model import Bilm
 _VERSION = 1  # to be raised when the same weights begin to mean other vectors
 
 
-def fingerprint(bilm: Bilm) -> str:
+def weights_hash(bilm: Bilm) -> str:
     """A hash of options, weights and their precision, 32 hexadecimal digits: the same on every device."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps([_VERSION, bilm.options.to_dict()], sort_keys=True).encode())

@@ -8,7 +8,7 @@ from allennlp.data.token_indexers.token_indexer import IndexedTokenList, TokenIn
 from allennlp.data.tokenizers import Token
 from allennlp.data.vocabulary import Vocabulary
 
-from elmo_tagger.bilm.character_id_cache import CharacterIdCache
+from elmo_tagger.bilm.characters import encode_words
 
 PADDING = 0
 """Character ids and word ids where there is no token; every character of a token is above 0."""
@@ -35,7 +35,7 @@ class ElmoHdf5Indexer(TokenIndexer):
     ) -> None:
         super().__init__(token_min_padding_length)
         self._static_namespace = static_namespace
-        self._characters = CharacterIdCache(max_characters=max_characters_per_token)
+        self._max_characters = max_characters_per_token
 
     def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
         """Counts the word, if static words are wanted; characters need no vocabulary."""
@@ -45,7 +45,7 @@ class ElmoHdf5Indexer(TokenIndexer):
     def tokens_to_indices(self, tokens: List[Token], vocabulary: Vocabulary) -> IndexedTokenList:
         """One row of character ids a word, and the word's id."""
         words = _words(tokens)
-        indexed: Dict[str, Any] = {"elmo_tokens": self._characters.encode(words)}
+        indexed: Dict[str, Any] = {"elmo_tokens": encode_words(words, max_characters=self._max_characters)}
         if self._static_namespace is not None:
             namespace = self._static_namespace
             ids = (vocabulary.get_token_index(word, namespace) for word in words)
@@ -67,7 +67,7 @@ class ElmoHdf5Indexer(TokenIndexer):
 
     def get_empty_token_list(self) -> IndexedTokenList:
         """No tokens."""
-        empty: Dict[str, Any] = {"elmo_tokens": np.zeros((0, self._characters.max_characters), dtype=np.int16)}
+        empty: Dict[str, Any] = {"elmo_tokens": np.zeros((0, self._max_characters), dtype=np.int16)}
         if self._static_namespace is not None:
             empty["static_ids"] = []
         return empty

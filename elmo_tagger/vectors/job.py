@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from elmo_tagger.bilm import Bilm, ScalarMix
-from elmo_tagger.bilm.weights_hash import fingerprint
+from elmo_tagger.bilm.weights_hash import weights_hash
 from elmo_tagger.vectors.compute import Request, SentenceVectors
 from elmo_tagger.vectors.output import VectorOutput
 from elmo_tagger.vectors.record import Seen, another_input, check_settings, state_of
@@ -23,7 +23,7 @@ def settings(source: SentenceSource, request: Request, bilm: Bilm, mix: ScalarMi
     """All that the numbers depend on beside the sentences, as JSON values."""
     return {
         **asdict(request),
-        "weights": fingerprint(bilm),
+        "weights": weights_hash(bilm),
         "precision": bilm.precision,
         "mix": None if mix is None else [*mix.weights().tolist(), mix.gamma.item(), mix.layer_norm],
         "layout": source.layout,

@@ -14,7 +14,7 @@ from torch import Tensor
 from elmo_tagger.bilm.cache.files import DTYPES, Values
 from elmo_tagger.bilm.cache.store import LayerStore
 from elmo_tagger.bilm.model import Bilm, BilmOutput
-from elmo_tagger.bilm.weights_hash import fingerprint
+from elmo_tagger.bilm.weights_hash import weights_hash
 
 
 class CachedBilm:
@@ -93,7 +93,7 @@ class CachedBilm:
         weights = [(parameter.data_ptr(), parameter._version) for parameter in self._bilm.parameters()]
         if weights != self._weights:
             details = self._bilm.precision, self._layers, self._boundaries, self._dtype
-            self._identity = f"{fingerprint(self._bilm)} {details}".encode()
+            self._identity = f"{weights_hash(self._bilm)} {details}".encode()
             self._weights = weights
 
     def _key(self, words: npt.NDArray[np.int16]) -> bytes:

@@ -15,7 +15,7 @@ from elmo_tagger.bilm.loading import bundled, checkpoint
 from elmo_tagger.bilm.loading.archive import read_archive
 from elmo_tagger.bilm.loading.checkpoint import CheckpointError
 from elmo_tagger.bilm.loading.source import WeightsSourceError, load_bilm
-from elmo_tagger.bilm.weights_hash import fingerprint
+from elmo_tagger.bilm.weights_hash import weights_hash
 from tests.bilm.random_models import random_bilm
 
 MIX = ScalarMix(3, initial=[1.0, -1.0, 0.5], gamma=2.0)
@@ -80,10 +80,10 @@ def files(tmp_path: Path) -> Path:
 )
 def test_every_source_gives_the_same_bilm(source: str, options: str | None, files: Path) -> None:
     bilm = load_bilm(str(files / source), options and str(files / options))
-    assert fingerprint(bilm) == fingerprint(random_bilm())
+    assert weights_hash(bilm) == weights_hash(random_bilm())
     assert not bilm.stateful
     from_paths = load_bilm(files / source, options and files / options)
-    assert fingerprint(from_paths) == fingerprint(bilm)
+    assert weights_hash(from_paths) == weights_hash(bilm)
 
 
 def test_the_precision_is_handed_on(files: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_precision_is_handed_on(files: Path) -> None:
 
 def test_a_named_bilm(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bundled.BUNDLED, "tiny", files / "bilm")
-    assert fingerprint(load_bilm("tiny")) == fingerprint(random_bilm())
+    assert weights_hash(load_bilm("tiny")) == weights_hash(random_bilm())
     with pytest.raises(WeightsSourceError, match="the name tiny"):
         load_bilm("huge")
     assert all((path / "weights.hdf5").exists() for path in bundled.BUNDLED.values())
@@ -108,7 +108,7 @@ def test_a_url_is_downloaded_by_cached_path(files: Path, monkeypatch: pytest.Mon
         ("https://x.org/alone.hdf5", "https://x.org/bilm/options.json"),
         ("https://x.org/alone.hdf5", str(files / "bilm" / "options.json")),
     ):
-        assert fingerprint(load_bilm(source, options)) == fingerprint(random_bilm())
+        assert weights_hash(load_bilm(source, options)) == weights_hash(random_bilm())
 
     def failing(url: str) -> None:
         raise RuntimeError("no route")
@@ -210,7 +210,7 @@ def test_an_archive_that_is_cut_off(cut: int, files: Path) -> None:
         read_archive(path)
 
 
-def test_a_fingerprint_tells_weights_and_options_apart() -> None:
+def test_a_hash_of_weights_tells_weights_and_options_apart() -> None:
     other = random_bilm()
     with torch.no_grad():
         other.lstm.layers[1].B[0, 0] += 1e-6
@@ -218,6 +218,6 @@ def test_a_fingerprint_tells_weights_and_options_apart() -> None:
     options = skipping.options.to_dict()
     options["lstm"]["use_skip_connections"] = False
     skipping.options = type(skipping.options).from_dict(options)
-    prints = {fingerprint(bilm) for bilm in (random_bilm(), random_bilm(seed=1), other, skipping)}
+    prints = {weights_hash(bilm) for bilm in (random_bilm(), random_bilm(seed=1), other, skipping)}
     assert len(prints) == 4
-    assert fingerprint(random_bilm()) in prints
+    assert weights_hash(random_bilm()) in prints
