@@ -73,7 +73,9 @@ def _computed(implementation: Reference, parts: Parts, device: torch.device, *, 
         )
         found = [vectors[table.words], *layers.values()]
         if gradients:
-            found += torch.autograd.grad(sum(layer.square().sum() for layer in layers.values()), vectors)
+            found += torch.autograd.grad(
+                torch.stack([layer.square().sum() for layer in layers.values()]).sum(), vectors
+            )
     # words may lie in another order in the table
     if gradients:
         found[-1] = found[-1][table.words]
