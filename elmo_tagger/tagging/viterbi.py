@@ -81,12 +81,14 @@ def running_scores(chain: Chain) -> Tensor:
 
     Source: Viterbi 1967.
     """
+    scores = torch.empty_like(chain.emissions)
+    emissions, score, before = chain.emissions.unbind(), scores.unbind(), scores.unsqueeze(2).unbind()
     transitions = chain.transitions.unsqueeze(2)
-    score = chain.start.unsqueeze(1) + chain.emissions[0]
-    scores = [score]
-    for step, emission in enumerate(chain.emissions.unbind()[1:], 1):
-        score = (score.unsqueeze(1) + transitions).amax(0) + emission
+    table = scores.new_empty(*transitions.shape[:2], scores.shape[2])  # one for all steps
+    torch.add(chain.start.unsqueeze(1), emissions[0], out=score[0])
+    for step in range(1, len(score)):
+        torch.add(before[step - 1], transitions, out=table)
+        torch.amax(table, 0, out=score[step]).add_(emissions[step])
         if step % RESCALE_EVERY == 0:
-            score = score - score.amax(0).clamp(min=torch.finfo(score.dtype).min)
-        scores.append(score)
-    return torch.stack(scores)
+            score[step].sub_(score[step].amax(0).clamp_(min=torch.finfo(scores.dtype).min))
+    return scores
