@@ -23,7 +23,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
 from elmo_tagger.bilm.precision import checked_precision, product_dtype
-from elmo_tagger.bilm.reference import BEGIN, BOUNDARIES, END, Parts, WordTable
+from elmo_tagger.bilm.reference import BEGIN, BOUNDARIES, END, Parts, Reference, WordTable
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.text.outputs import Target
 
@@ -279,6 +279,10 @@ class Bilm(nn.Module):
         """
         layer = cast(ProjectedLstm, self.lstm.layers[number])
         return self._dispatch.choose(layer, inputs).run_layer(layer, inputs, sizes, state)
+
+    def implementation(self) -> Reference:
+        """What computes the layers where the biLM is now, with gradients or without as they are recorded now."""
+        return self._dispatch.choose(self.lstm, self.char_cnn.char_embed.detach())
 
     def reset_states(self) -> None:
         """Forget the state that earlier calls left (only a stateful biLM has any)."""

@@ -39,7 +39,7 @@ def is_trusted(implementation: Reference, device: torch.device, *, gradients: bo
             if problem is not None:
                 logger.warning(
                     "the biLM's fast path %r does not work on %s (%s): the reference computes from now on, which is "
-                    "slower. Please report this, with your processor or GPU and the versions of torch and elmo-tagger.",
+                    "slower. Please report this, with what `elmo-tagger doctor` prints.",
                     implementation.name,
                     device,
                     problem,

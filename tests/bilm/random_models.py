@@ -6,9 +6,7 @@ import torch
 
 from elmo_tagger.bilm import Bilm, Options
 from elmo_tagger.bilm.cuda.inference import CudaInference
-from elmo_tagger.bilm.dispatch import Dispatch
 from elmo_tagger.bilm.loading.hdf5_weights import slots
-from elmo_tagger.bilm.reference import Parts
 
 # float32 on a CPU: sums of some hundred terms of size 1. Set once for the folder.
 TOLERANCE = 1e-5
@@ -64,8 +62,7 @@ class CudaOnCpu(CudaInference):
 
 def implementation(bilm):
     """The name of what computes a biLM's layers now."""
-    parts = Parts(bilm.char_cnn, bilm.lstm, bilm.precision, bilm.stored_words)
-    return Dispatch(parts).choose(bilm.lstm, bilm.lstm.layers[0].B.detach()).name
+    return bilm.implementation().name
 
 
 def named_weights(bilm):

@@ -197,6 +197,17 @@ def test_what_does_not_fit_is_named(bilm, arguments, message):
         bilm(ids, arguments.get("mask"), layers=arguments.get("layers"))
 
 
+def test_allennlp_can_reset_every_module_that_says_it_is_stateful():
+    bilm = random_bilm(stateful=True)
+    fresh = bilm(ids_of(SENTENCES))
+    assert not torch.equal(bilm(ids_of(SENTENCES)).layers[2], fresh.layers[2])
+    stateful = [module for module in bilm.modules() if getattr(module, "stateful", False)]
+    assert stateful
+    for module in stateful:
+        module.reset_states()
+    assert_same(bilm(ids_of(SENTENCES)), fresh)
+
+
 def test_bound_must_be_positive():
     with pytest.raises(ValueError, match="max_tokens_per_pass: expected a positive number or None, received 0"):
         random_bilm(max_tokens_per_pass=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from elmo_tagger.cli.app import app
@@ -83,3 +84,15 @@ def test_export_of_what_is_no_training(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {tmp_path / 'none'}: no such file or directory: expected a directory with")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["", "reference"])
+def test_doctor_says_what_computes_here_and_whether_it_agrees(path: str) -> None:
+    result = run(app, ["doctor"], env={"ELMO_TAGGER_PATH": path})
+    assert result.exit_code == 0, result.output
+    found = dict(line.strip().split(": ", 1) for line in result.output.splitlines())
+    assert found["torch"] == torch.__version__.partition("+")[0]
+    assert found["ELMO_TAGGER_PATH"] == (path or "not set")
+    assert found["path"] == (path or "cpu")
+    assert found["check"] == "agrees with the reference"
+    assert found["speed"].endswith(" tokens a second with the starter")

@@ -59,15 +59,15 @@ class PrepackedLinear:
         weight = weight.detach().to(self.dtype)
         if bias is not None:
             bias = (bias.detach() if scale is None else bias.detach() * scale).to(self.dtype)
-        self._computed_in = _computed_in(self.dtype)
-        self._bias = None if bias is None else bias.to(self._computed_in)
-        choices = available_layouts(self._computed_in)
+        self.computed_in = _computed_in(self.dtype)
+        self._bias = None if bias is None else bias.to(self.computed_in)
+        choices = available_layouts(self.computed_in)
         self.layout = layout or os.environ.get(LAYOUT_VARIABLE) or choices[-1]
         if self.layout not in choices:
             expected = f"expected one of {', '.join(choices)} for {self.dtype}"
             raise ValueError(f"layout: {expected}, received {self.layout!r}")
-        scale = None if scale is None else scale.to(self._computed_in)
-        self._product = _PRODUCTS[self.layout](weight.to(self._computed_in), scale)
+        scale = None if scale is None else scale.to(self.computed_in)
+        self._product = _PRODUCTS[self.layout](weight.to(self.computed_in), scale)
         self._shape = weight.shape
         self._single: dict[tuple[int, bool], bool] = {}
 
@@ -91,9 +91,9 @@ class PrepackedLinear:
             repeated = None if addend is None else addend.repeat(2, 1)
             return self.multiply(rows.repeat(2, 1), repeated)[:1]
         rows = rows if rows.dtype == self.dtype else rows.to(self.dtype)
-        if self._computed_in != self.dtype:
-            wide = self._bias if addend is None else addend.to(self._computed_in)
-            return self._product(rows.to(self._computed_in), wide).to(self.dtype)
+        if self.computed_in != self.dtype:
+            wide = self._bias if addend is None else addend.to(self.computed_in)
+            return self._product(rows.to(self.computed_in), wide).to(self.dtype)
         return self._product(rows, self._bias if addend is None else addend)
 
     def _needs_company(self, added: bool) -> bool:
@@ -101,7 +101,7 @@ class PrepackedLinear:
         key = torch.get_num_threads(), added
         if key not in self._single:
             rows = torch.randn(_COMPARED_ROWS, self._shape[0], generator=torch.Generator().manual_seed(0))
-            rows = rows.to(self.dtype).to(self._computed_in)
+            rows = rows.to(self.dtype).to(self.computed_in)
             addend = rows.new_zeros(_COMPARED_ROWS, self._shape[1]) if added else None
             together = self._product(rows, addend)
             alone = [self._product(rows[i : i + 1], None if addend is None else addend[:1]) for i in range(len(rows))]
