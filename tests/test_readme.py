@@ -12,16 +12,17 @@ import pytest
 
 pytest.importorskip("allennlp")
 ROOT = Path(__file__).parent.parent
-# Inside the tests the environment exists already, and they do not run themselves.
+# Inside the tests the environment exists already, and they do not run themselves. The first command is started as users
+# start it, the others without importing AllenNLP anew.
 PREAMBLE = """\
 set -euo pipefail
 pip() { :; }
-uv() { shift; if [ "$1" != pytest ]; then "$@"; fi; }
+uv() { shift; if [ "$1" != pytest ]; then "$@" && PATH="$COMMANDS:$PATH"; fi; }
 """
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def outcome(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A directory with what a clone holds, after the commands, and all they printed."""
     clone = tmp_path_factory.mktemp("clone")
     for name in ("fixtures", "training_configs"):
@@ -29,11 +30,11 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     shutil.copy(ROOT / ".allennlp_plugins", clone)
     blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 5
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     result = subprocess.run(
         ["bash", "-c", PREAMBLE + "\n".join(blocks)],
         cwd=clone,
-        env=environment,
+        env={**os.environ, "PATH": path, "COMMANDS": str(commands)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

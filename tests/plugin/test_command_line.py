@@ -17,14 +17,14 @@ from elmo_tagger.plugin.plain_errors import INTERRUPTED, message_of
 from elmo_tagger.text.files import DataError
 from tests.plugin.conftest import tagger_config
 
-ALLENNLP = Path(sys.executable).parent / "allennlp"
 
-
-def test_bad_data_ends_a_training_with_file_and_line(bilm_files: dict[str, str], tmp_path: Path) -> None:
+def test_bad_data_ends_a_training_with_file_and_line(
+    commands: Path, bilm_files: dict[str, str], tmp_path: Path
+) -> None:
     data = tmp_path / "train.conll"
     data.write_text("Emma B-PER\nflew\n")
     (tmp_path / "config.json").write_text(json.dumps(tagger_config(bilm_files, str(data))))
-    command = [ALLENNLP, "train", "config.json", "-s", "run", "--include-package", "elmo_tagger.plugin"]
+    command = [commands / "allennlp", "train", "config.json", "-s", "run", "--include-package", "elmo_tagger.plugin"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr + result.stdout
@@ -33,11 +33,11 @@ def test_bad_data_ends_a_training_with_file_and_line(bilm_files: dict[str, str],
     assert not (tmp_path / "run").exists(), "the same command can be typed again"
 
 
-def test_bad_input_ends_a_prediction_with_its_number(archive: Path, tmp_path: Path) -> None:
+def test_bad_input_ends_a_prediction_with_its_number(commands: Path, archive: Path, tmp_path: Path) -> None:
     shutil.copy(archive / "model.tar.gz", tmp_path)
     (tmp_path / "in.jsonl").write_text('{"text": "Emma flew."}\n\nEmma flew.\n')
     options = ["--include-package", "elmo_tagger.plugin", "--output-file", "out.jsonl"]
-    command = [ALLENNLP, "predict", "model.tar.gz", "in.jsonl", *options]
+    command = [commands / "allennlp", "predict", "model.tar.gz", "in.jsonl", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     (error,) = result.stderr.splitlines()

@@ -1,0 +1,123 @@
+"""`allennlp` and `elmo-tagger` for tests: each command a process, forked from one that has imported AllenNLP.
+
+A command that starts as its users start it spends ten seconds or more of processor time on imports. Here a server
+imports once. A client, which imports little, sends it its arguments, directory, environment and open files, and ends
+as the command ends. What is printed while AllenNLP is imported is not seen this way: `test_readme.py` starts one
+command in full, and so does `.ci/smoke`.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRAMS = {"allennlp": "allennlp.__main__:run", "elmo-tagger": "elmo_tagger.cli:main"}
+CLIENT = '#!/bin/sh\nexec "{python}" -S -E "{file}" "{address}" {program} "$@"\n'
+MAX_BYTES = 2**20  # of a message: a command's arguments and environment
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Path]:
+    """A directory for the PATH, with the programs, whose server lives as long as the context."""
+    # not pytest's own directories: the path of a socket may have some 100 characters
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listening:
+        address = Path(directory) / "socket"
+        for program in PROGRAMS:
+            path = Path(directory) / program
+            path.write_text(
+                CLIENT.format(python=sys.executable, file=Path(__file__).resolve(), address=address, program=program)
+            )
+            path.chmod(0o755)
+        # The server is handed the open socket, so that clients may come before it is ready.
+        listening.bind(str(address))
+        listening.listen()
+        command = [sys.executable, "-m", "tests.commands", str(listening.fileno())]
+        root = Path(__file__).parent.parent
+        with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listening.fileno()], cwd=root):
+            yield Path(directory)  # afterwards the server's input ends, and so does the server
+
+
+def serve(listening: socket.socket) -> tuple[str, list[str]]:
+    """Fork a process for each client.
+
+    Returns:
+        In that process, the program to run and its arguments.
+    """
+    import_all()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what is forked here
+    while True:
+        ready, _, _ = select.select([listening, sys.stdin], [], [])
+        if sys.stdin in ready:
+            os._exit(0)
+        connection, _ = listening.accept()
+        if os.fork() == 0:
+            listening.close()
+            return become_command(connection)
+        connection.close()
+
+
+def import_all() -> None:
+    """Import what every `allennlp` command does, except the plugin, which looks at the command when it is imported."""
+    from allennlp.common.util import import_module_and_submodules
+
+    for name in ("allennlp.commands", "allennlp_models", "elmo_tagger.bilm", "elmo_tagger.tagging"):
+        import_module_and_submodules(name)
+
+
+def become_command(connection: socket.socket) -> tuple[str, list[str]]:
+    """Turn this process into what a client asks for, and leave one behind that tells the client how it ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, files, _, _ = socket.recv_fds(connection, MAX_BYTES, 3)
+    while not message.endswith(b"\n"):
+        message += connection.recv(MAX_BYTES)
+    program, arguments, directory, environment = json.loads(message)
+    process = os.fork()
+    if process:
+        connection.sendall(b"%d\n" % process)
+        _, status = os.waitpid(process, 0)
+        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        os._exit(0)
+    connection.close()
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1, errors="backslashreplace")
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(environment)
+    return program, arguments
+
+
+def ask(address: str, program: str, arguments: list[str]) -> int:
+    """What a client does: have a command run, pass signals on to it, and return its status."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        message = json.dumps([program, arguments, str(Path.cwd()), dict(os.environ)]) + "\n"
+        socket.send_fds(connection, [message.encode()], [0, 1, 2])
+        with connection.makefile("rb") as answers:
+            process = int(answers.readline())
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda received, _: os.kill(process, received))
+            return int(answers.readline())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        program, arguments = serve(socket.socket(fileno=int(sys.argv[1])))
+        sys.argv[:] = [str(Path(sys.executable).parent / program), *arguments]
+        module, _, function = PROGRAMS[program].partition(":")
+        status = getattr(importlib.import_module(module), function)()
+    else:
+        status = ask(sys.argv[1], sys.argv[2], sys.argv[3:])
+        if status < 0:
+            signal.signal(-status, signal.SIG_DFL)
+            os.kill(os.getpid(), -status)
+    sys.exit(status)
