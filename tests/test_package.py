@@ -1,6 +1,7 @@
 """What the package promises as a whole: light imports, one direction of dependencies, names that exist."""
 
 import ast
+import graphlib
 import importlib
 import pkgutil
 import subprocess
@@ -38,6 +39,9 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+MODULES_OF_NO_PART = {"curves": {"text"}, "errors": set(), "pipes": set(), "startup": set()}
+
+
 @pytest.mark.parametrize("part", sorted(ALLOWED))
 def test_arrows_point_one_way(part: str) -> None:
     files = sorted((PACKAGE / part).rglob("*.py"))
@@ -46,6 +50,51 @@ def test_arrows_point_one_way(part: str) -> None:
         parts = {name.split(".")[1] for name in imports(path) if name.startswith("elmo_tagger.")}
         parts &= set(ALLOWED)
         assert parts <= ALLOWED[part], f"{path} imports {parts - ALLOWED[part]}"
+
+
+def test_every_part_has_its_arrows() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES_OF_NO_PART))
+def test_modules_of_no_part_import_no_part_above_text(module: str) -> None:
+    names = imports(PACKAGE / f"{module}.py")
+    parts = {name.split(".")[1] for name in names if name.startswith("elmo_tagger.")}
+    assert parts & set(ALLOWED) <= MODULES_OF_NO_PART[module]
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+PATHS = {_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def test_no_module_needs_itself_to_be_imported() -> None:
+    """What is imported inside of functions, or for types alone, is no part of a circle."""
+    needs = {name: imports_at_once(path) & PATHS.keys() for name, path in PATHS.items()}
+    graphlib.TopologicalSorter(needs).prepare()  # a circle is an error that names it
+
+
+def imports_at_once(path: Path) -> set[str]:
+    """The modules that are imported when a file is; `from package import module` needs the module alone."""
+    found: set[str] = set()
+    left: list[ast.AST] = [ast.parse(path.read_text())]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names
+            if not names <= PATHS.keys():
+                found.add(node.module or "")
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            left += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            left += ast.iter_child_nodes(node)
+    return found
 
 
 def test_allennlp_is_imported_in_the_plugin_alone() -> None:

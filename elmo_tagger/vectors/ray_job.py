@@ -1,7 +1,8 @@
 """The same work on many machines, through Ray Data: windows are handed out, each becomes one shard.
 
 A shard is the same whoever makes it, and there once however often it is made: when a worker dies Ray hands its windows
-to another one. The input, the weights and the folder must be seen by all machines under the same names.
+to another one. The input, the weights and the folder must be seen by all machines under the same names, and this
+package must be installed on each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from elmo_tagger.vectors.compute import Request, SentenceVectors, chosen_device
@@ -125,18 +127,33 @@ def _check(source: SentenceSource, shard_format: str) -> None:
         raise OutputError(f"{source.name}: expected a file that every worker can read from the middle, so unpacked")
 
 
-def _hand_out(left: list[Slice], arguments: dict[str, Any], workers: int | None) -> Iterator[tuple[Slice, int]]:
-    """Have all slices done; gives each as it is, and the process that did it."""
-    if not left:
-        return
+def import_ray() -> ModuleType:
+    """Ray, told that its workers use the environment that is there.
+
+    Of a program under `uv run` Ray would otherwise copy the working folder and start each worker by `uv run` in the
+    copy, whereupon uv installs the project anew, from the copy, where UV_PROJECT_ENVIRONMENT says: in the caller's own
+    environment. Who wants that sets RAY_ENABLE_UV_RUN_RUNTIME_ENV=1, or imports Ray before.
+
+    Raises:
+        OutputError: Ray is not installed.
+    """
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # read when Ray is imported
     try:
         import ray
         import ray.data
     except ImportError as error:
         raise OutputError("many machines need Ray: run `pip install 'elmo-tagger[ray]'`") from error
+    return ray
+
+
+def _hand_out(left: list[Slice], arguments: dict[str, Any], workers: int | None) -> Iterator[tuple[Slice, int]]:
+    """Have all slices done; gives each as it is, and the process that did it."""
+    if not left:
+        return
+    ray = import_ray()
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources: dict[str, float] = ray.cluster_resources()
     gpus = 0 if arguments["device"] == "cpu" else int(resources.get("GPU", 0))
     dataset = ray.data.from_items([asdict(each) for each in left], override_num_blocks=len(left)).map_batches(
         Worker,

@@ -1,11 +1,13 @@
 """A local Ray cluster of two workers, one of which is killed in the middle."""
 
+import importlib.util
 import json
 import os
 import signal
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -28,10 +30,24 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+class UvRun:
+    """The process above, as Ray sees it where the program was started by uv."""
+
+    def parents(self) -> list["UvRun"]:
+        return [self]
+
+    def cmdline(self) -> list[str]:
+        return ["uv", "run", "elmo-tagger", "embed", "--ray"]
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    ray = ray_job.import_ray()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray._private.runtime_env.uv_runtime_env_hook.psutil", SimpleNamespace(Process=UvRun))
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
@@ -83,6 +99,14 @@ def test_a_killed_worker_costs_nothing(source: SentenceSource, tmp_path: Path, e
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["sentences"], manifest["shards"], manifest["complete"]) == (len(LINES), len(shards), True)
     assert not [file for file in (tmp_path / "out").iterdir() if file.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_of_uv_run_install_nothing() -> None:
+    """Ray would have uv install the project anew, from Ray's copy of it, in the environment of the caller."""
+    import ray
+
+    assert dict(ray.get_runtime_context().runtime_env) == {}
 
 
 def by_hand(left: list[Slice], arguments: dict, workers: int) -> Iterator[tuple[Slice, int]]:
