@@ -88,16 +88,21 @@ def span_posteriors(messages: LogMessages, queries: Tensor, rules: SpanRules) ->
     """
     if not len(queries):
         return messages.alpha.new_zeros(0)
-    sentence, start, end, kind = queries.unbind(1)
+    order = (queries[:, 1] - queries[:, 2]).argsort()  # longest first, so that those still to walk through come first
+    sentence, start, end, kind = queries[order].unbind(1)
+    lengths = (end - start).tolist()
     continues = rules.continues.unsqueeze(2)
     inside = _last_tags(messages, ~continues, sentence=sentence, end=end)
     inside = inside.masked_fill(rules.type_of.unsqueeze(1) != kind, 0.0)
-    for offset in range(1, int((end - start).max())):
-        step = end - offset
-        before = _step_back(messages, inside, continues, sentence=sentence, step=step.clamp(min=1))
-        inside = torch.where(step > start, before, inside)
+    longer = len(lengths)
+    for offset in range(1, lengths[0]):
+        while lengths[longer - 1] <= offset:
+            longer -= 1
+        step = end[:longer] - offset
+        inside[:, :longer] = _step_back(messages, inside[:, :longer], continues, sentence=sentence[:longer], step=step)
     entered = _step_back(messages, inside, ~continues, sentence=sentence, step=start.clamp(min=1))
-    return torch.where(start > 0, entered, inside).sum(0).clamp(max=1.0)
+    found = torch.where(start > 0, entered, inside).sum(0).clamp(max=1.0)
+    return torch.empty_like(found).index_copy_(0, order, found)
 
 
 def _last_tags(messages: LogMessages, breaks: Tensor, *, sentence: Tensor, end: Tensor) -> Tensor:

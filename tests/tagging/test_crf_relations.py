@@ -381,6 +381,35 @@ def test_posteriors_of_the_types_at_a_place_and_none_sum_to_one(crf, batch):
     torch.testing.assert_close(found + crf.marginals(emissions)[:, 0, 0], torch.ones(5), **TOLERANCE)
 
 
+class Work(TorchDispatchMode):
+    """Counts the numbers that operations return."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.numbers += result.numel() if isinstance(result, torch.Tensor) else 0
+        return result
+
+
+def test_one_long_entity_costs_the_others_nothing(crf):
+    """Twice the tokens, in an entity twice as long and in twice as many short ones, are twice the work."""
+    rules = SpanRules.of(TAGS, "BIOUL")
+    work = []
+    for tokens in (100, 200):
+        emissions, half = torch.randn(1, tokens, len(TAGS)), tokens // 2
+        short = [(0, place, place + 1, 1) for place in range(half, tokens)]
+        queries = torch.tensor([*short[:3], (0, 0, half, 0), *short[3:]])
+        with Work() as done:
+            together = crf.span_posteriors(emissions, queries=queries, rules=rules)
+        work.append(done.numbers)
+        alone = [crf.span_posteriors(emissions, queries=query.unsqueeze(0), rules=rules) for query in queries[2:5]]
+        torch.testing.assert_close(together[2:5], torch.cat(alone), **TOLERANCE)
+    assert work[1] < 2.5 * work[0]
+
+
 def test_saved_and_loaded_the_results_are_the_same(crf, batch):
     other = ConditionalRandomField(num_tags=len(TAGS))
     other.load_state_dict(crf.state_dict())
