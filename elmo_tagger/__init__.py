@@ -2,7 +2,8 @@
 
 The folders tell the way of the data: `text` (files, tokens, static vectors) -> `bilm` (character ids, biLM layers, mix)
 -> `tagging` (CRF, tag schemes, scores). `plugin` is the AllenNLP adapter around them, `corpus` works on annotated
-files, `cli` is the `elmo-tagger` command.
+files, `cli` is the `elmo-tagger` command. `docs/architecture.md` is the map of them; the shortest accounts of what is
+computed are the slow second implementations in `tests/reference`.
 
 Axis legend, used by every docstring and shape comment of the package:
 

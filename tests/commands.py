@@ -64,12 +64,18 @@ def serve(listening: socket.socket) -> tuple[str, list[str]]:
         connection.close()
 
 
+# What looks at the command when it is imported, and is imported by each command itself; as the plugin is.
+LOOKING_AT_THE_COMMAND = ("allennlp.commands", "allennlp.common.plugins")
+
+
 def import_all() -> None:
-    """Import what every `allennlp` command does, except the plugin, which looks at the command when it is imported."""
+    """Import what every `allennlp` command does, except the plugin."""
     from allennlp.common.util import import_module_and_submodules
 
     for name in ("allennlp.commands", "allennlp_models", "elmo_tagger.bilm", "elmo_tagger.tagging"):
         import_module_and_submodules(name)
+    for name in LOOKING_AT_THE_COMMAND:
+        del sys.modules[name]
 
 
 def become_command(connection: socket.socket) -> tuple[str, list[str]]:

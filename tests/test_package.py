@@ -97,6 +97,13 @@ def imports_at_once(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "bilm").glob("*.py")), ids=lambda path: path.stem)
+def test_the_reference_of_the_bilm_imports_no_fast_path(path: Path) -> None:
+    """One module chooses; the others can be read without meeting a fast path."""
+    folders = {name.split(".")[2] for name in imports(path) if name.startswith("elmo_tagger.bilm.")}
+    assert path.stem == "dispatch" or not folders & {"backward", "cache", "cpu", "cuda"}
+
+
 def test_allennlp_is_imported_in_the_plugin_alone() -> None:
     for path in PACKAGE.rglob("*.py"):
         if "plugin" not in path.relative_to(PACKAGE).parts:
