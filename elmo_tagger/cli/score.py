@@ -97,6 +97,7 @@ def _print(report: ScoreReport, page: Page, show: int) -> None:
         _print_groups(page, "Entities (phrase and type) seen and unseen in training", report.seen)
     _print_groups(page, "By entity length in tokens", report.entity_lengths)
     _print_groups(page, "By sentence length in tokens", report.sentence_lengths)
+    _print_calibration(report, page)
     _print_confusion(report, page)
     mistakes = report.mistakes.most_common(show)
     if mistakes:
@@ -142,6 +143,21 @@ def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:
         ["group", "P", "R", "F1", "gold", "found", "correct"],
         [(name, *counts[name].in_percent(), *counts[name]) for name in names],
     )
+
+
+def _print_calibration(report: ScoreReport, page: Page) -> None:
+    found = report.reliability
+    if found is None:
+        return
+    page.heading("Confidences: do they say how often an entity is right?")
+    page.table(
+        ["confidence", "entities", "mean confidence, %", "right, %"],
+        [
+            (f"{row.low:.1f}-{row.high:.1f}", row.entities, 100 * row.confidence, 100 * row.correct)
+            for row in found.bins
+        ],
+    )
+    page.line(f"expected calibration error: {found.expected_error:.4f} (0 is perfect)")
 
 
 def _print_confusion(report: ScoreReport, page: Page) -> None:

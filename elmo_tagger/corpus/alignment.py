@@ -16,10 +16,11 @@ from elmo_tagger.text.sentence import Sentence
 
 
 class Pair(NamedTuple):
-    """A gold sentence and the tags predicted for it, one a token."""
+    """A gold sentence and the tags predicted for it, one a token; and `Predicted.confidences`."""
 
     sentence: Sentence
     predicted: list[str]
+    confidences: list[float | None] | None = None
 
     @property
     def tokens(self) -> list[str]:
@@ -113,14 +114,15 @@ def _self_contained(predictions: Predictions) -> Iterator[Pair]:
         if item.tokens is None or item.gold is None:
             raise DataError(f'{item.where}: no "tokens" and "gold_tags", which earlier lines have')
         if item.tokens:
-            yield Pair(Sentence(item.tokens, item.gold, item.where), item.tags)
+            yield Pair(Sentence(item.tokens, item.gold, item.where), item.tags, item.confidences)
 
 
 def _in_order(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pair]:
     items = predictions.read()
     tokens: list[str | None] = []
     tags: list[str] = []
-    where = predictions.path
+    confidences: list[float | None] = []
+    where, known = predictions.path, False  # known: whether there are confidences
     for sentence in gold:
         length = len(sentence.tokens)
         while len(tags) < length:
@@ -135,10 +137,11 @@ def _in_order(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pa
                 )
             tokens += item.tokens or [None] * len(item.tags)
             tags += item.tags
-            where = item.where
+            confidences += item.confidences or [None] * len(item.tags)
+            where, known = item.where, known or item.confidences is not None
         _compare(sentence, tokens[:length], where)
-        yield Pair(sentence, tags[:length])
-        del tokens[:length], tags[:length]
+        yield Pair(sentence, tags[:length], confidences[:length] if known else None)
+        del tokens[:length], tags[:length], confidences[:length]
     rest = Predicted(None, tags, None, where) if tags else next(items, None)
     if rest is not None:
         raise DataError(f"{rest.where}: more predictions than the gold file has tokens")
@@ -156,7 +159,7 @@ def _compare(sentence: Sentence, tokens: list[str | None], where: str) -> None:
 def _by_content(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[Pair]:
     """Sentences are looked for by their tokens; what comes too early waits, so order costs no memory where it holds."""
     items = predictions.read()
-    waiting: defaultdict[tuple[str, ...], list[list[str]]] = defaultdict(list)
+    waiting: defaultdict[tuple[str, ...], list[Predicted]] = defaultdict(list)
     for number, sentence in enumerate(gold, start=1):
         key = tuple(sentence.tokens)
         while not waiting.get(key):
@@ -171,8 +174,9 @@ def _by_content(gold: Iterable[Sentence], predictions: Predictions) -> Iterator[
                     f"{item.where}: {len(item.tags)} tags, expected {len(key)} as at {sentence.where()}; without "
                     "tokens the sentences must be in the order of the gold file"
                 )
-            waiting[key if item.tokens is None else tuple(item.tokens)].append(item.tags)
-        yield Pair(sentence, waiting[key].pop(0))
+            waiting[key if item.tokens is None else tuple(item.tokens)].append(item)
+        found = waiting[key].pop(0)
+        yield Pair(sentence, found.tags, found.confidences)
         if not waiting[key]:
             del waiting[key]
     left = sum(map(len, waiting.values())) + sum(1 for _ in items)

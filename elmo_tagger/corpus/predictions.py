@@ -24,12 +24,15 @@ class Predicted(NamedTuple):
         tags: One tag a token.
         gold: The gold tags, where the file has them.
         where: `path:line`.
+        confidences: For each token, the confidence in [0, 1] of the entity that begins there, None where none does;
+            None where the file has no confidences.
     """
 
     tokens: list[str] | None
     tags: list[str]
     gold: list[str] | None
     where: str
+    confidences: list[float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def read_allennlp(path: str) -> Iterator[Predicted]:
     """Reads JSON lines that `allennlp predict` or `allennlp evaluate --predictions-output-file` wrote.
 
     Each line is an object with "tags" (and "tokens" or "words", and "gold_tags") that are lists of strings, for a
-    sentence or a document, or lists of such lists, for a batch. Other keys are passed over.
+    sentence or a document, or lists of such lists, for a batch. Of "entities" the confidences are read. Other keys are
+    passed over.
 
     Raises:
         DataError: A line is no such object, or its lists differ in length; names the line.
@@ -92,12 +96,14 @@ def read_allennlp(path: str) -> Iterator[Predicted]:
             raise DataError(
                 f'{where}: no "tags"; its keys are {shown(", ".join(record), quoted=False)}', path=path, line=number
             )
+        entities = record.get("entities")
         if not _is_batch(columns["tags"]):
             columns = {name: value if value is None else [value] for name, value in columns.items()}
-        yield from _sentences(columns, where, path=path, number=number)
+            entities = [entities]
+        yield from _sentences(columns, entities, where, path=path, number=number)
 
 
-def _sentences(columns: dict[str, Any], where: str, *, path: str, number: int) -> Iterator[Predicted]:
+def _sentences(columns: dict[str, Any], entities: Any, where: str, *, path: str, number: int) -> Iterator[Predicted]:
     """The sentences of a line, once every list is known to be as long as the tags."""
     tags = columns["tags"]
     for name, value in columns.items():
@@ -116,7 +122,31 @@ def _sentences(columns: dict[str, Any], where: str, *, path: str, number: int) -
                     path=path,
                     line=number,
                 )
-        yield Predicted(parts["tokens"], sentence, parts["gold_tags"], where)
+        found = entities[index] if isinstance(entities, list) and index < len(entities) else None
+        confidences = _confidences(found, len(sentence), where, path=path, number=number)
+        yield Predicted(parts["tokens"], sentence, parts["gold_tags"], where, confidences)
+
+
+def _confidences(entities: Any, length: int, where: str, *, path: str, number: int) -> list[float | None] | None:
+    """`Predicted.confidences`; None unless all entities have one.
+
+    Raises:
+        DataError: A confidence is no probability, or its entity begins at no token.
+    """
+    if not isinstance(entities, list) or not all(isinstance(item, dict) and "confidence" in item for item in entities):
+        return None
+    confidences: list[float | None] = [None] * length
+    for item in entities:
+        begin, confidence = item.get("token_start", item.get("start")), item["confidence"]
+        if not isinstance(begin, int) or not 0 <= begin < length:
+            raise DataError(
+                f"{where}: an entity begins at token {shown(str(begin))} of {length}", path=path, line=number
+            )
+        if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:
+            problem = f"confidence {shown(str(confidence))}, expected a probability in [0, 1]"
+            raise DataError(f"{where}: {problem}", path=path, line=number)
+        confidences[begin] = float(confidence)
+    return confidences
 
 
 def _record(path: str, number: int, line: str) -> dict[str, Any]:

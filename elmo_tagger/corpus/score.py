@@ -114,6 +114,9 @@ def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, 
     _note_ill_formed(
         report.predicted_ill_formed, predicted_tags, report.predicted_scheme, predicted, strict_predicted, sentence
     )
+    if pair.confidences is not None:
+        begun = ((pair.confidences[span.start], span in set(gold)) for span in predicted)
+        report.judged += [(confidence, correct) for confidence, correct in begun if confidence is not None]
     if gold or predicted:
         _break_down(report, tokens, gold, predicted, known)
         matches = pair_up(gold, predicted)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from elmo_tagger.corpus.calibration import Reliability, reliability
 from elmo_tagger.corpus.mistakes import KINDS, MistakeTable
 from elmo_tagger.tagging.scoring import EntityCounts, Score
 from elmo_tagger.text.sentence import Span
@@ -56,6 +57,7 @@ class ScoreReport:
         mistakes: Kinds of mistakes and the most frequent ones.
         confusion: (gold type, predicted type) to how many; `O` stands for no entity.
         marked: The first sentences with mistakes.
+        judged: Of each predicted entity that has a confidence, the confidence and whether the entity is right.
     """
 
     gold_scheme: str
@@ -75,11 +77,17 @@ class ScoreReport:
     mistakes: MistakeTable = field(default_factory=MistakeTable)
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     marked: list[MarkedSentence] = field(default_factory=list)
+    judged: list[tuple[float, bool]] = field(default_factory=list)
 
     @property
     def accuracy(self) -> float:
         """Fraction of the tokens whose tag is right."""
         return self.correct_tokens / self.tokens if self.tokens else 0.0
+
+    @property
+    def reliability(self) -> Reliability | None:
+        """Whether the confidences mean what they say; None where there are none."""
+        return reliability(self.judged) if self.judged else None
 
     def difference(self) -> str:
         """Why the two ways of counting differ, in a line; empty where they agree."""
@@ -113,6 +121,7 @@ class ScoreReport:
             "seen_in_training": None if self.seen is None else _groups(self.seen),
             "entity_length": _groups(self.entity_lengths),
             "sentence_length": _groups(self.sentence_lengths),
+            "calibration": None if self.reliability is None else _calibration(self.reliability),
             "confusion": [
                 {"gold": gold, "predicted": predicted, "count": count}
                 for (gold, predicted), count in sorted(self.confusion.items(), key=lambda item: (-item[1], item[0]))
@@ -130,6 +139,11 @@ def _scores(counts: EntityCounts) -> dict[str, Any]:
         "macro": counts.macro()._asdict(),
         "types": _groups(counts),
     }
+
+
+def _calibration(found: Reliability) -> dict[str, Any]:
+    bins = [row._asdict() for row in found.bins]
+    return {"expected_calibration_error": found.expected_error, "entities": found.entities, "bins": bins}
 
 
 def _groups(counts: EntityCounts) -> dict[str, dict[str, float]]:

@@ -85,6 +85,15 @@ def test_score_says_why_the_countings_differ() -> None:
     assert "train.conll:1: I-ORG at the start of the sentence" in out
 
 
+def test_score_shows_whether_confidences_are_calibrated() -> None:
+    line = {"tokens": ["Tim"], "tags": ["B-PER"], "entities": [{"token_start": 0, "confidence": 0.75}]}
+    Path("gold.conll").write_text("Tim B-PER\n", encoding="utf-8")
+    Path("pred.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    out = run("score", "gold.conll", "pred.jsonl").stdout
+    assert "expected calibration error: 0.2500" in out
+    assert "0.7-0.8" in out
+
+
 def test_score_for_machines_and_browsers() -> None:
     result = run("score", "train.conll", "pred.conll", "--json", "--html", "report.html")
     assert json.loads(result.stdout)["conlleval"]["micro"]["correct"] == 1
