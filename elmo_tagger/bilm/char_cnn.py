@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -116,7 +116,7 @@ class CharacterCnn(nn.Module):
         for first in range(0, len(counts), size):
             ids, own = character_ids[first : first + size].long(), counts[first : first + size]
             pooled = [
-                stages.pool(table[ids[start : start + words_per_pass, : self._columns(own[start])]])
+                stages.pool(F.embedding(ids[start : start + words_per_pass, : self._columns(own[start])], table))
                 for start in range(0, len(own), words_per_pass)
             ]
             blocks.append(stages.transform(torch.cat(pooled)).to(self.b_proj.dtype))
@@ -147,10 +147,15 @@ class CharacterCnn(nn.Module):
         widest = max(width for width, _ in self.options.filters)
         return min(self.options.max_characters_per_token, longest + widest)
 
-    def pool(self, characters: Tensor) -> Tensor:
-        """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim)."""
+    def pool(self, characters: Tensor, *, largest: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The largest value (W, F) of each filter over the word, from its characters (W, C', embedding_dim).
+
+        Args:
+            characters: As above.
+            largest: What finds it, (W, windows, f) -> (W, f), if autograd is not to do so.
+        """
         activation = torch.relu if self.options.activation == "relu" else torch.tanh
-        return activation(torch.cat([convolution(characters) for convolution in self.convolutions], dim=-1))
+        return activation(torch.cat([convolution(characters, largest) for convolution in self.convolutions], dim=-1))
 
     def transform(self, vectors: Tensor) -> Tensor:
         """Highway layers and projection: (W, F) -> (W, P)."""
@@ -172,7 +177,7 @@ class _Convolution(nn.Module):
         nn.init.normal_(self.W_cnn, std=1.0 / math.sqrt(self.W_cnn.shape[1] * self.W_cnn.shape[2]))
         nn.init.zeros_(self.b_cnn)
 
-    def forward(self, characters: Tensor) -> Tensor:
+    def forward(self, characters: Tensor, largest: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Convolve and pool: (W, C, embedding_dim) -> (W, count)."""
         width = self.W_cnn.shape[1]
         if torch.is_autocast_enabled(characters.device.type):
@@ -182,7 +187,8 @@ class _Convolution(nn.Module):
         # As a matrix product over windows laid side by side: several times faster than a convolution of few channels.
         unfolded = torch.cat([characters[:, i : i + windows] for i in range(width)], dim=-1)
         # the bias is the same for all windows, so it can wait until after the maximum
-        return (unfolded @ self.W_cnn.flatten(0, 2)).amax(dim=1) + self.b_cnn
+        filtered = unfolded @ self.W_cnn.flatten(0, 2)
+        return (filtered.amax(dim=1) if largest is None else largest(filtered)) + self.b_cnn
 
 
 class _Highway(nn.Module):

@@ -3,7 +3,9 @@
 What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
 weights. Here the gates' gradients of all steps lie side by side, so that a weight's gradient is one product over all
 words; and no more is kept than gates, cells and outputs. Under autocast, gates, outputs and the factors of products
-have its type; states keep theirs. On a CPU the weights of the steps' own products are laid out anew in each call.
+have its type; states keep theirs. On a CPU, if there are many steps of few rows, the weights of the steps' own
+products are laid out anew in each call; and what lies between the products is computed for as many words at once as
+the cache holds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from elmo_tagger.bilm.device import to_device
 
 # Laying out a weight takes as long as about ten steps gain by it (512 x 16384, two to thirty rows).
 _STEPS_WORTH_A_LAYOUT = 12
+_ROWS_WORTH_A_LAYOUT = 64  # of a step; for more rows the plain weight is as fast, and adds in place
+# What lies between two products is computed for so many words at once: few calls, and values that stay in the cache.
+_WORDS_OF_STRETCH = 512
 
 
 class LstmSteps(torch.autograd.Function):
@@ -68,34 +73,37 @@ class LstmSteps(torch.autograd.Function):
     def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments."""
         inputs, weight, projection, _, cell, gates, cells, outputs = ctx.saved_tensors
-        narrow, width = gates.dtype, projection.shape[2]
+        narrow, width, hidden_width = gates.dtype, projection.shape[2], cells.shape[2]
         before = to_device(words_before(ctx.sizes), inputs.device)
-        previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)[:, before]
-        tanh_cells = _tanh_(cells.clone())
-        of_gates, of_cells = _slopes(gates, tanh_cells, previous_cells)
+        previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)
+        of_gates, hidden = torch.empty_like(gates), torch.empty_like(cells, dtype=narrow)
         of_projected = of_outputs.clone()
         later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
-        to_output = _Products(weight[:, width:].to(narrow).transpose(1, 2), steps=len(ctx.sizes))
-        to_hidden = _Products(projection.to(narrow).transpose(1, 2), steps=len(ctx.sizes))
-        for words in reversed(list(step_slices(ctx.sizes))):
-            size = words.stop - words.start
-            own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
-            of_hidden = to_hidden(own)
-            of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, words])
-            _unclipped_(of_cell, cells[:, words], ctx.clips[0])
-            input_gate, candidate, forget_gate, output_gate = of_gates[:, words].chunk(4, dim=-1)
-            for slope in (input_gate, candidate, forget_gate):
-                slope.mul_(of_cell)
-            output_gate.mul_(of_hidden)
-            of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
-            later_output[:, :size] = to_output(of_gates[:, words])
-        return gradients_of_arguments(ctx, before, tanh_cells, of_gates, of_projected, later_output, later_cell)
+        to_output = _Products(weight[:, width:].to(narrow).transpose(1, 2), ctx.sizes)
+        to_hidden = _Products(projection.to(narrow).transpose(1, 2), ctx.sizes)
+        for stretch in reversed(list(_stretches(ctx.sizes))):
+            block = slice(stretch[0].start, stretch[-1].stop)
+            previous = previous_cells[:, before[block]]
+            of_cells = _slopes(gates[:, block], cells[:, block], previous, of_gates[:, block], hidden[:, block])
+            for words in reversed(stretch):
+                size = words.stop - words.start
+                own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
+                of_hidden = to_hidden(own)
+                in_block = slice(words.start - block.start, words.stop - block.start)
+                of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, in_block])
+                _unclipped_(of_cell, cells[:, words], ctx.clips[0])
+                of_cell_gates, of_output_gate = of_gates[:, words].tensor_split([3 * hidden_width], dim=-1)
+                of_cell_gates.unflatten(-1, (3, -1)).mul_(of_cell.to(narrow).unsqueeze(2))
+                of_output_gate.mul_(of_hidden)
+                of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
+                later_output[:, :size] = to_output(of_gates[:, words])
+        return gradients_of_arguments(ctx, before, hidden, of_gates, of_projected, later_output, later_cell)
 
 
 def gradients_of_arguments(
     ctx: Any,
     before: Tensor,
-    tanh_cells: Tensor,
+    hidden: Tensor,
     of_gates: Tensor,
     of_projected: Tensor,
     of_output: Tensor,
@@ -106,7 +114,7 @@ def gradients_of_arguments(
     Args:
         ctx: With what forward saved.
         before: (N,) int64, see `words_before`.
-        tanh_cells: (2, N, H), hyperbolic tangents of the cells.
+        hidden: (2, N, H), what the projection was multiplied with, of the gates' type.
         of_gates: (2, N, 4H), gradients of the gates before their activation.
         of_projected: (2, N, P), gradients of the outputs before they are clipped.
         of_output: (2, R, P), gradients of the outputs before the first step.
@@ -115,16 +123,16 @@ def gradients_of_arguments(
     inputs, weight, projection, output, _, gates, _, outputs = ctx.saved_tensors
     narrow, width = gates.dtype, projection.shape[2]
     previous = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
-    both = torch.cat([inputs.to(narrow), previous], dim=-1)
-    hidden = (gates.chunk(4, dim=-1)[3] * tanh_cells).to(narrow)
+    # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
+    factors = torch.cat([inputs.to(narrow).transpose(1, 2), previous.transpose(1, 2)], dim=1)
     of_inputs = None
     if ctx.needs_input_grad[0]:
         of_inputs = torch.bmm(of_gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
     return (
         of_inputs,
-        torch.bmm(both.transpose(1, 2), of_gates).to(weight.dtype),
+        torch.bmm(factors, of_gates).to(weight.dtype),
         of_gates.sum(dim=1, keepdim=True).to(weight.dtype),
-        torch.bmm(hidden.transpose(1, 2), of_projected).to(projection.dtype),
+        torch.bmm(of_projected.transpose(1, 2).contiguous(), hidden).transpose(1, 2).to(projection.dtype),
         of_output.to(output.dtype),
         of_cell,
         None,
@@ -144,25 +152,31 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `LstmSteps.forward` returns, and gates (2, N, 4H), after their activation, and cells (2, N, H)."""
     narrow, width = weight.dtype, projection.shape[2]
-    gates = torch.baddbmm(bias, inputs.to(narrow), weight[:, :width])
+    gates = weight.new_empty(2, inputs.shape[1], weight.shape[2])
     cells = cell.new_empty(2, inputs.shape[1], projection.shape[1])
     outputs = gates.new_empty(inputs.shape)
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
-    from_output = _Products(weight[:, width:], steps=len(sizes))
-    project = _Products(projection, steps=len(sizes))
-    for words in step_slices(sizes):
-        size = words.stop - words.start
-        own = gates[:, words].add_(from_output(last_output[:, :size]))
-        input_gate, candidate, forget_gate, output_gate = own.chunk(4, dim=-1)
-        input_gate.sigmoid_()
-        _tanh_(candidate)
-        forget_gate.sigmoid_()
-        output_gate.sigmoid_()
-        added = last_cell[:, :size].mul_(forget_gate).addcmul_(input_gate.to(cell.dtype), candidate.to(cell.dtype))
-        cells[:, words] = _clip_(added, clips[0])
-        hidden = _tanh_(cells[:, words].clone()).mul_(output_gate).to(narrow)
-        outputs[:, words] = _clip_(project(hidden), clips[1])
-        last_output[:, :size] = outputs[:, words]
+    from_output = _Products(weight[:, width:], sizes)
+    project = _Products(projection, sizes)
+    inputs = inputs.to(narrow)
+    for stretch in _stretches(sizes):
+        block = slice(stretch[0].start, stretch[-1].stop)
+        for direction in range(2):
+            own = inputs[direction, block]
+            torch.addmm(bias[direction], own, weight[direction, :width], out=gates[direction, block])
+        for words in stretch:
+            size = words.stop - words.start
+            own = from_output.add_to(gates[:, words], last_output[:, :size])
+            input_gate, candidate, forget_gate, output_gate = own.chunk(4, dim=-1)
+            input_gate.sigmoid_()
+            wide_candidate = _tanh_(candidate.to(cell.dtype))
+            candidate.copy_(wide_candidate)
+            own[..., 2 * cells.shape[2] :].sigmoid_()
+            added = last_cell[:, :size].mul_(forget_gate).addcmul_(input_gate.to(cell.dtype), wide_candidate)
+            cells[:, words] = _clip_(added, clips[0])
+            hidden = _tanh_(cells[:, words].clone()).mul_(output_gate).to(narrow)
+            outputs[:, words] = _clip_(project(hidden), clips[1])
+            last_output[:, :size] = outputs[:, words]
     return outputs, last_output, last_cell, gates, cells
 
 
@@ -171,19 +185,27 @@ class _Products:
 
     Args:
         weight: (2, M, N).
-        steps: How often it is multiplied with.
+        sizes: Rows of each step.
     """
 
-    def __init__(self, weight: Tensor, *, steps: int) -> None:
-        laid_out = weight.device.type == "cpu" and steps >= _STEPS_WORTH_A_LAYOUT
+    def __init__(self, weight: Tensor, sizes: list[int]) -> None:
+        few_rows = len(sizes) >= _STEPS_WORTH_A_LAYOUT and sum(sizes) < _ROWS_WORTH_A_LAYOUT * len(sizes)
         self._weight = weight
-        self._matrices = [PrepackedLinear(each) for each in weight] if laid_out else []
+        self._matrices = [PrepackedLinear(each) for each in weight] if weight.device.type == "cpu" and few_rows else []
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(2, R, M) to (2, R, N)."""
         if not self._matrices:
             return torch.bmm(rows, self._weight)
         return torch.stack([matrix(each) for matrix, each in zip(self._matrices, rows, strict=True)])
+
+    def add_to(self, sums: Tensor, rows: Tensor) -> Tensor:
+        """Add the product to `sums` (2, R, N), which is returned."""
+        if self._matrices:
+            return sums.add_(self(rows))
+        for own, factor, weight in zip(sums, rows, self._weight, strict=True):
+            own.addmm_(factor, weight)
+        return sums
 
 
 def step_slices(sizes: list[int]) -> Iterator[slice]:
@@ -194,6 +216,18 @@ def step_slices(sizes: list[int]) -> Iterator[slice]:
         start += size
 
 
+def _stretches(sizes: list[int]) -> Iterator[list[slice]]:
+    """The steps, as many together as have `_WORDS_OF_STRETCH` words, and one at least."""
+    stretch: list[slice] = []
+    for words in step_slices(sizes):
+        if stretch and words.stop - stretch[0].start > _WORDS_OF_STRETCH:
+            yield stretch
+            stretch = []
+        stretch.append(words)
+    if stretch:
+        yield stretch
+
+
 def words_before(sizes: list[int]) -> Tensor:
     """For each word the place (N,) int64 of the one before it, on the host; the first states lead the list."""
     starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)], device="cpu").cumsum(0)
@@ -202,28 +236,31 @@ def words_before(sizes: list[int]) -> Tensor:
     return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
 
 
-def _slopes(gates: Tensor, tanh_cells: Tensor, previous_cells: Tensor) -> tuple[Tensor, Tensor]:
+def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tensor, hidden: Tensor) -> Tensor:
     """How steeply a word's cell, or for the output gate its hidden value, rises with each gate before its activation.
 
+    Args:
+        gates: (2, N, 4H), after their activation.
+        cells: (2, N, H).
+        previous_cells: (2, N, H), of the step before.
+        of_gates: (2, N, 4H), where those slopes are written.
+        hidden: (2, N, H), where the hidden values are written.
+
     Returns:
-        Those slopes (2, N, 4H), and that of the hidden value with the cell (2, N, H).
+        How steeply the hidden value rises with the cell (2, N, H).
     """
-    slopes = torch.empty_like(gates)
+    sigmoid_slope, tanh_slope = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
+    tanh_cells = _tanh_(cells.clone())
+    narrow_tanh_cells = tanh_cells.to(gates.dtype)
     input_gate, candidate, forget_gate, output_gate = gates.chunk(4, dim=-1)
-    of_input_gate, of_candidate, of_forget_gate, of_output_gate = slopes.chunk(4, dim=-1)
-    torch.mul(_sigmoid_slope(input_gate), candidate, out=of_input_gate)
-    torch.mul(_tanh_slope(candidate), input_gate, out=of_candidate)
-    torch.mul(_sigmoid_slope(forget_gate), previous_cells, out=of_forget_gate)
-    torch.mul(_sigmoid_slope(output_gate), tanh_cells, out=of_output_gate)
-    return slopes, _tanh_slope(tanh_cells).mul_(output_gate)
-
-
-def _sigmoid_slope(values: Tensor) -> Tensor:
-    return torch.addcmul(values, values, values, value=-1.0)
-
-
-def _tanh_slope(values: Tensor) -> Tensor:
-    return values.square().neg_().add_(1.0)
+    of_input_gate, of_candidate, of_forget_gate, of_output_gate = of_gates.chunk(4, dim=-1)
+    sigmoid_slope(candidate, input_gate, grad_input=of_input_gate)
+    tanh_slope(input_gate, candidate, grad_input=of_candidate)
+    sigmoid_slope(previous_cells.to(gates.dtype), forget_gate, grad_input=of_forget_gate)
+    sigmoid_slope(narrow_tanh_cells, output_gate, grad_input=of_output_gate)
+    torch.mul(output_gate, narrow_tanh_cells, out=hidden)
+    slope: Tensor = tanh_slope(output_gate.to(cells.dtype), tanh_cells)
+    return slope
 
 
 def _tanh_(values: Tensor) -> Tensor:
@@ -239,4 +276,7 @@ def _clip_(values: Tensor, bound: float | None) -> Tensor:
 
 def _unclipped_(gradients: Tensor, values: Tensor, bound: float | None) -> Tensor:
     """Without what belongs to values that were clipped, which do not move."""
-    return gradients if bound is None else gradients.masked_fill_(values.abs() >= bound, 0.0)
+    if bound is None:
+        return gradients
+    unclipped: Tensor = torch.ops.aten.hardtanh_backward(gradients, values, -bound, bound, grad_input=gradients)
+    return unclipped

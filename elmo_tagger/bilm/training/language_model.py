@@ -91,7 +91,7 @@ class BilmLanguageModel(nn.Module):
         states = self._states(batch, like=vectors)
         total, sums = vectors.new_zeros(()), vectors.new_zeros(2)
         for sizes, steps in _stretches(batch.sizes, None if self.training else _WORDS_AT_ONCE):
-            hidden, states = self._contextualise(vectors[batch.rows[:, steps]], sizes, states)
+            hidden, states = self._contextualise(F.embedding(batch.rows[:, steps], vectors), sizes, states)
             own, losses = self.softmax(hidden.flatten(0, 1), batch.targets[:, steps].flatten())
             total, sums = total + own, sums + losses.view(2, -1).sum(1)
         if batch.carried:

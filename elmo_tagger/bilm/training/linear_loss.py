@@ -77,15 +77,14 @@ class _Loss(torch.autograd.Function):
                 own = hidden[chunk].to(dtype)
                 logits = torch.mm(own, rounded.T).to(bias.dtype).add_(bias)
                 given = None if target_logits is None else target_logits[chunk]
-                total, right = _normalise(logits, places[chunk], given)
-                losses[chunk] = total - right
+                losses[chunk], weights, total = _exponentiate_(logits, places[chunk], given)
                 if gradients is not None:
                     # the gradient of the loss by the logits: probability, less 1 for the right word
-                    slope = logits.sub_(total.unsqueeze(1)).exp_()
+                    slope = weights.div_(total.unsqueeze(1))
                     if given is None:
                         slope.scatter_add_(1, places[chunk].unsqueeze(1), -torch.ones_like(total).unsqueeze(1))
                     else:
-                        gradients[3][chunk] = torch.exp(right - total) - 1.0
+                        gradients[3][chunk] = torch.expm1(-losses[chunk])
                     gradients[2].add_(slope.sum(0))
                     slope = slope.to(dtype)
                     gradients[0][chunk] = torch.mm(slope, rounded).to(hidden.dtype)
@@ -93,13 +92,20 @@ class _Loss(torch.autograd.Function):
         return losses
 
 
-def _normalise(logits: Tensor, places: Tensor, target_logits: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Logarithms (R,) of the sums that softmax divides by, and logits (R,) of the words to predict."""
+def _exponentiate_(logits: Tensor, places: Tensor, target_logits: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses (R,); the logits (R, n), overwritten by what is proportional to probability; and (R,) its sum."""
     if target_logits is None:
-        return torch.logsumexp(logits, 1), logits.gather(1, places.unsqueeze(1)).squeeze(1)
-    # a sample that is the word to predict must not count as a wrong one
-    at = places.clamp(min=0).unsqueeze(1)
-    hit = (places >= 0).unsqueeze(1)
-    logits.scatter_(1, at, logits.gather(1, at).masked_fill(hit, -torch.inf))
-    right = target_logits.to(logits.dtype)
-    return torch.logaddexp(torch.logsumexp(logits, 1), right), right
+        right = logits.gather(1, places.unsqueeze(1)).squeeze(1)
+        peak = logits.amax(1)
+    else:
+        # a sample that is the word to predict must not count as a wrong one
+        at = places.clamp(min=0).unsqueeze(1)
+        hit = (places >= 0).unsqueeze(1)
+        logits.scatter_(1, at, logits.gather(1, at).masked_fill(hit, -torch.inf))
+        right = target_logits.to(logits.dtype)
+        peak = torch.maximum(logits.amax(1), right)
+    weights = logits.sub_(peak.unsqueeze(1)).exp_()
+    total = weights.sum(1)
+    if target_logits is not None:
+        total += torch.exp(right - peak)
+    return total.log() + (peak - right), weights, total

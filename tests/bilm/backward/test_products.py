@@ -21,7 +21,7 @@ def test_many_steps_have_the_products_of_few(dtype: torch.dtype, monkeypatch: py
 
     monkeypatch.setattr(lstm_steps, "PrepackedLinear", noted)
     for factor, values in ((weight, rows), (weight.transpose(1, 2), torch.randn(2, 4, 10, dtype=dtype))):
-        few, many = (_Products(factor, steps=_STEPS_WORTH_A_LAYOUT + more)(values) for more in (-1, 0))
+        few, many = (_Products(factor, [4] * (_STEPS_WORTH_A_LAYOUT + more))(values) for more in (-1, 0))
         torch.testing.assert_close(many, few, rtol=TOLERANCE, atol=TOLERANCE)
         torch.testing.assert_close(few, torch.einsum("drm,dmn->drn", values, factor), rtol=TOLERANCE, atol=TOLERANCE)
     assert len(laid_out) == 4  # both directions, of the many steps alone
