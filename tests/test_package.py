@@ -20,10 +20,12 @@ ALLOWED = {
     "archives": {"archives", "text"},
     "tagging": {"tagging", "text"},
     "bilm": {"bilm", "archives", "text"},
+    "tagger": {"tagger", "bilm", "archives", "tagging", "text"},
     "vectors": {"vectors", "bilm", "archives", "text"},
     "corpus": {"corpus", "tagging", "text"},
-    "cli": {"cli", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
-    "plugin": {"plugin", "bilm", "archives", "tagging", "text"},
+    "cli": {"cli", "tagger", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
+    "integrations": {"integrations", "tagger", "text"},
+    "plugin": {"plugin", "tagger", "bilm", "archives", "tagging", "text"},
 }
 
 

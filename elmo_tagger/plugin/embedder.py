@@ -18,9 +18,9 @@ from elmo_tagger.bilm.loading.bundled import files_of
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.bilm.precision import PRECISIONS
-from elmo_tagger.bilm.selection import LayerSelection
 from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
+from elmo_tagger.tagger.elmo_embedder import ElmoEmbedder
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class CacheOptions(FromParams):
 
 
 @TokenEmbedder.register("elmo_hdf5")
-class ElmoHdf5Embedder(TokenEmbedder):
+class ElmoHdf5Embedder(ElmoEmbedder, TokenEmbedder):
     """ELMo vectors from `.hdf5` weights.
 
     Takes the arguments of AllenNLP's `elmo_token_embedder` with the same meaning (and the tensors of its indexer
@@ -147,7 +147,6 @@ class ElmoHdf5Embedder(TokenEmbedder):
         vocab: Optional[Vocabulary] = None,
         serialization_dir: Optional[str] = None,
     ) -> None:
-        super().__init__()
         if cache is not None and (stateful or requires_grad):
             reason = (
                 "stateful: a sentence's layers depend on those before" if stateful else "fine-tuned (requires_grad)"
@@ -155,37 +154,41 @@ class ElmoHdf5Embedder(TokenEmbedder):
             raise ConfigurationError(f"cache: expected a biLM whose layers stay the same, this one is {reason}")
         if rounded_weights and requires_grad:
             raise ConfigurationError("rounded_weights: expected a biLM whose weights are not trained (requires_grad)")
+        files = {"options_file": options_file, "weight_file": weight_file}
+        trained = checkpoint.find(serialization_dir, options_file, weight_file)
+        bilm = _build_bilm(
+            trained,
+            files,
+            stateful=stateful,
+            max_tokens_per_pass=max_tokens_per_pass,
+            precision=precision,
+            rounded_weights=rounded_weights,
+        )
+        bilm.requires_grad_(requires_grad)
+        mixed = _build_mix(mix, layers, do_layer_norm, scalar_mix_parameters, bilm.num_layers)
+        if isinstance(layers, bool) or layers not in (*LAYER_MODES, *range(bilm.num_layers)):
+            raise ConfigurationError(
+                f"layers: expected one of {', '.join(LAYER_MODES)} or a number from 0 (character CNN) to "
+                f"{bilm.num_layers - 1}, received {layers!r}"
+            )
+        dims = {name: dim for state in trained for name, dim in (state.description.get("static") or {}).items()}
+        super().__init__(
+            bilm,
+            layers=layers,
+            mix=mixed,
+            dropout=dropout,
+            projection_dim=projection_dim or None,
+            static=static.construct(vocab=vocab, trained_dims=dims) if static is not None else None,
+        )
         self._cache_options = cache
         self._cache: Optional[CachedBilm] = None
-        self._files = {"options_file": options_file, "weight_file": weight_file}
-        trained = checkpoint.find(serialization_dir, options_file, weight_file)
-        self.bilm = self._build_bilm(trained, stateful, max_tokens_per_pass, precision, rounded_weights)
-        self.bilm.requires_grad_(requires_grad)
+        self._files = files
         self._trains_bilm = requires_grad
         self._mode = layers
 
-        # AllenNLP's name: regularisers and optimizer groups written for `scalar_mix_0` or `scalar_parameters` match.
-        self.scalar_mix_0: Optional[ScalarMix] = None
-        mix = self._mix_options(mix, do_layer_norm, scalar_mix_parameters)
-        if layers == "mix":
-            try:
-                self.scalar_mix_0 = mix.build(self.bilm.num_layers)
-            except ValueError as error:
-                raise ConfigurationError(f"mix: {error}") from None
-        self._selection = self._chosen(layers)
-        self._dropout = torch.nn.Dropout(dropout)
-        width = self._selection.dim
-        self._projection = torch.nn.Linear(width, projection_dim) if projection_dim else None
-        self._output_dim = projection_dim or width
-        self.static: Optional[StaticEmbedding] = None
-        if static is not None:
-            dims = {name: dim for state in trained for name, dim in (state.description.get("static") or {}).items()}
-            self.static = static.construct(vocab=vocab, trained_dims=dims)
-            self._output_dim += self.static.dim
-
     def get_output_dim(self) -> int:
         """Width of a token's vector."""
-        return self._output_dim
+        return self.output_dim
 
     def forward(
         self,
@@ -204,29 +207,17 @@ class ElmoHdf5Embedder(TokenEmbedder):
             (B, T, D).
         """
         self._check(elmo_tokens, static_ids)
-        characters = elmo_tokens.flatten(0, -3)
-        # Only AllenNLP's layer norm sees the boundaries, which count in its mean and variance.
-        with_boundaries = self.scalar_mix_0 is not None and self.scalar_mix_0.layer_norm == "batch"
-        output = self._embed(characters, with_boundaries)
-        vectors = self._selection.combine(output.layers, output.mask)
-        if with_boundaries:
-            present = (characters != 0).any(-1)
-            vectors = vectors[:, 1:-1] * present.unsqueeze(-1)
-        vectors = self._dropout(vectors.reshape(*elmo_tokens.shape[:-1], vectors.shape[-1]))
-        if self._projection is not None:
-            vectors = self._projection(vectors)
-        if self.static is not None:
-            vectors = torch.cat([vectors, self.static(static_ids)], dim=-1)
-        return vectors
+        return super().forward(elmo_tokens, static_ids)
 
-    def _embed(self, characters: torch.Tensor, with_boundaries: bool) -> BilmOutput:
+    def run_bilm(self, characters: torch.Tensor, *, keep_boundaries: bool) -> BilmOutput:
+        """The layers needed, from the cache where there is one."""
         if self._cache is None and self._cache_options is not None and self.training:
             store = LayerStore(self._cache_options.directory, max_bytes=self._cache_options.max_bytes)
             self._cache = CachedBilm(
                 self.bilm,
                 store,
                 layers=self._selection.needed,
-                keep_boundaries=with_boundaries,
+                keep_boundaries=keep_boundaries,
                 dtype=self._cache_options.dtype,
             )
         if self._cache is not None:
@@ -234,7 +225,7 @@ class ElmoHdf5Embedder(TokenEmbedder):
         # The biLM has a precision of its own; under autocast its parts would disagree about theirs.
         quiet = torch.autocast(characters.device.type, enabled=False)
         with quiet, torch.set_grad_enabled(self._trains_bilm and torch.is_grad_enabled()):
-            return self.bilm(characters, layers=self._selection.needed, keep_boundaries=with_boundaries)
+            return super().run_bilm(characters, keep_boundaries=keep_boundaries)
 
     def mix_weights(self) -> Dict[str, float]:
         """The learnt mix: each layer's share, which add up to 1, and gamma; empty where layers are not mixed."""
@@ -273,57 +264,6 @@ class ElmoHdf5Embedder(TokenEmbedder):
             state_dict[f"{prefix}_extra_state"] = self.get_extra_state()
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def _build_bilm(
-        self,
-        trained: List[checkpoint.Checkpoint],
-        stateful: bool,
-        max_tokens_per_pass: Optional[int],
-        precision: str,
-        rounded_weights: bool,
-    ) -> Bilm:
-        if precision not in PRECISIONS:
-            raise ConfigurationError(f"precision: expected one of {', '.join(PRECISIONS)}, received {precision!r}")
-        bounds: Dict[str, Any] = {"stateful": stateful, "max_tokens_per_pass": max_tokens_per_pass}
-        bounds.update(precision=precision, rounded_weights=rounded_weights)
-        if max_tokens_per_pass is not None and max_tokens_per_pass < 1:
-            raise ConfigurationError(f"max_tokens_per_pass: expected a positive number, received {max_tokens_per_pass}")
-        if trained:
-            return trained[0].bilm(**bounds)
-        options_file, weight_file = self._named() or (self._files["options_file"], self._files["weight_file"])
-        return Bilm.load(cached_path(options_file), cached_path(weight_file), **bounds)
-
-    def _named(self) -> Optional[Tuple[str, str]]:
-        """The files of a biLM of the package, if one is meant."""
-        given = self._files["options_file"]
-        try:
-            return files_of(self._files["weight_file"], None if given == DEFAULT_OPTIONS else given)
-        except ValueError as error:
-            raise ConfigurationError(f"weight_file, options_file: {error}") from error
-
-    def _chosen(self, layers: Union[int, str]) -> LayerSelection:
-        last = self.bilm.num_layers - 1
-        if isinstance(layers, bool) or layers not in (*LAYER_MODES, *range(last + 1)):
-            raise ConfigurationError(
-                f"layers: expected one of {', '.join(LAYER_MODES)} or a number from 0 (character CNN) to {last}, "
-                f"received {layers!r}"
-            )
-        choice = "all" if layers == "mix" else layers
-        return LayerSelection(choice, num_layers=last + 1, width=self.bilm.output_dim, mix=self.scalar_mix_0)
-
-    def _mix_options(
-        self, mix: Optional[MixOptions], do_layer_norm: bool, scalar_mix_parameters: Optional[List[float]]
-    ) -> MixOptions:
-        """The options of the mix, given in our way or in AllenNLP's but not in both."""
-        if mix is not None and self._mode != "mix":
-            raise ConfigurationError(f'mix is given, but layers is {self._mode!r}; expected "mix"')
-        if mix is not None and (do_layer_norm or scalar_mix_parameters is not None):
-            raise ConfigurationError("mix and do_layer_norm or scalar_mix_parameters are given; expected only mix")
-        return mix or MixOptions(
-            initial=scalar_mix_parameters,
-            trainable=scalar_mix_parameters is None,
-            layer_norm="batch" if do_layer_norm else "none",
-        )
-
     def _check(self, elmo_tokens: torch.Tensor, static_ids: Optional[torch.Tensor]) -> None:
         expected = self.bilm.options.char_cnn.max_characters_per_token
         if elmo_tokens.shape[-1] != expected:
@@ -344,3 +284,50 @@ def mix_metrics(model: torch.nn.Module) -> Dict[str, float]:
     mixes = [mix for mix in mixes if mix]
     names = ["mix"] if len(mixes) == 1 else [f"mix_{number}" for number in range(len(mixes))]
     return {f"{name}_{key}": value for name, mix in zip(names, mixes, strict=True) for key, value in mix.items()}
+
+
+def _build_mix(
+    mix: Optional[MixOptions],
+    layers: Union[int, str],
+    do_layer_norm: bool,
+    scalar_mix_parameters: Optional[List[float]],
+    num_layers: int,
+) -> Optional[ScalarMix]:
+    """The mix, its options given in our way or in AllenNLP's but not in both; none where layers are not mixed."""
+    if mix is not None and layers != "mix":
+        raise ConfigurationError(f'mix is given, but layers is {layers!r}; expected "mix"')
+    if mix is not None and (do_layer_norm or scalar_mix_parameters is not None):
+        raise ConfigurationError("mix and do_layer_norm or scalar_mix_parameters are given; expected only mix")
+    if layers != "mix":
+        return None
+    options = mix or MixOptions(
+        initial=scalar_mix_parameters,
+        trainable=scalar_mix_parameters is None,
+        layer_norm="batch" if do_layer_norm else "none",
+    )
+    try:
+        return options.build(num_layers)
+    except ValueError as error:
+        raise ConfigurationError(f"mix: {error}") from None
+
+
+def _build_bilm(trained: List[checkpoint.Checkpoint], files: Dict[str, str], **arguments: Any) -> Bilm:
+    """The biLM of a trained model, else that of the files; the other arguments are `Bilm`'s."""
+    precision, bound = arguments["precision"], arguments["max_tokens_per_pass"]
+    if precision not in PRECISIONS:
+        raise ConfigurationError(f"precision: expected one of {', '.join(PRECISIONS)}, received {precision!r}")
+    if bound is not None and bound < 1:
+        raise ConfigurationError(f"max_tokens_per_pass: expected a positive number, received {bound}")
+    if trained:
+        return trained[0].bilm(**arguments)
+    options_file, weight_file = _named(files) or (files["options_file"], files["weight_file"])
+    return Bilm.load(cached_path(options_file), cached_path(weight_file), **arguments)
+
+
+def _named(files: Dict[str, str]) -> Optional[Tuple[str, str]]:
+    """The files of a biLM of the package, if one is meant."""
+    given = files["options_file"]
+    try:
+        return files_of(files["weight_file"], None if given == DEFAULT_OPTIONS else given)
+    except ValueError as error:
+        raise ConfigurationError(f"weight_file, options_file: {error}") from error

@@ -1,13 +1,11 @@
 """`elmo_bilstm_crf`: embedder -> dropout -> encoder -> optional feed-forward -> CRF."""
 
-import math
+from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
-import numpy
 import torch
 from allennlp.common import Lazy
 from allennlp.common.checks import ConfigurationError, check_dimensions_match
-from allennlp.common.util import JsonDict
 from allennlp.data import TextFieldTensors, Vocabulary
 from allennlp.models.model import Model
 from allennlp.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
@@ -16,23 +14,22 @@ from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import mix_metrics
 from elmo_tagger.plugin.metric import EntityF1, TagAccuracy
+from elmo_tagger.tagger.model import SequenceTagger
+from elmo_tagger.tagger.predictions import Decoder
 from elmo_tagger.tagging.checks import CrfInputError
 from elmo_tagger.tagging.class_weights import STRATEGIES
 from elmo_tagger.tagging.crf import ConditionalRandomField
-from elmo_tagger.tagging.posteriors import SpanRules
 from elmo_tagger.tagging.schemes import OUTSIDE, allowed_transitions
-from elmo_tagger.tagging.span_arrays import PADDING, TagTable
+from elmo_tagger.tagging.span_arrays import PADDING
 
 T = TypeVar("T")
 
 REDUCTIONS = ("mean", "sum")
-DIGITS = 6
-"""Digits of a probability in the output: what float32 holds."""
 
 
 @Model.register("elmo_bilstm_crf")
-class ElmoBilstmCrf(Model):
-    """A sequence tagger.
+class ElmoBilstmCrf(SequenceTagger, Model):
+    """The package's tagger as a model that AllenNLP trains.
 
     Takes the arguments of AllenNLP's `crf_tagger` with the same meaning, and those marked with a star.
 
@@ -89,48 +86,55 @@ class ElmoBilstmCrf(Model):
         regularizer: Optional[RegularizerApplicator] = None,
         serialization_dir: Optional[str] = None,
     ) -> None:
-        super().__init__(vocab, regularizer, serialization_dir)
         if loss_reduction not in REDUCTIONS:
             raise ConfigurationError(f"loss_reduction {loss_reduction!r}: expected one of {', '.join(REDUCTIONS)}")
         names = vocab.get_index_to_token_vocabulary(label_namespace)
-        self.tags = [names[index] for index in range(len(names))]
-        if not self.tags:
+        tags = [names[index] for index in range(len(names))]
+        if not tags:
             raise ConfigurationError(f"the vocabulary has no tags in its namespace {label_namespace!r}")
+        width = text_field_embedder.get_output_dim()
+        built_encoder = _built(encoder, width)
+        check_dimensions_match(width, built_encoder.get_input_dim(), "embedder output dim", "encoder input dim")
+        width = built_encoder.get_output_dim()
+        built_feedforward: Optional[FeedForward] = None
+        if feedforward is not None:
+            built_feedforward = _built(feedforward, width)
+            check_dimensions_match(
+                width, built_feedforward.get_input_dim(), "encoder output dim", "feedforward input dim"
+            )
+            width = built_feedforward.get_output_dim()
+        # TimeDistributed for the sake of the parameter's name in old archives.
+        projection = TimeDistributed(torch.nn.Linear(width, len(tags)))
+        crf = ConditionalRandomField(
+            num_tags=len(tags),
+            constraints=_constraints(tags, label_encoding, constrain_crf_decoding),
+            constrain_training=constrain_training,
+            include_start_end_transitions=include_start_end_transitions,
+            label_weights=_weights(tags, label_weights, weight_strategy),
+            weight_strategy=weight_strategy or "emission",
+        )
+        super().__init__(
+            text_field_embedder=text_field_embedder,
+            encoder=built_encoder,
+            feedforward=built_feedforward,
+            tag_projection_layer=projection,
+            crf=crf,
+            dropout=dropout or 0.0,
+            vocab=vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+        )
+        self.tags = tags
         self.label_encoding = label_encoding
         self.top_k = top_k
         self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
         self.loss_reduction = loss_reduction
         self.training_f1 = training_f1
-
-        self.text_field_embedder = text_field_embedder
-        self.dropout = torch.nn.Dropout(dropout or 0.0)
-        width = text_field_embedder.get_output_dim()
-        self.encoder = _built(encoder, width)
-        check_dimensions_match(width, self.encoder.get_input_dim(), "embedder output dim", "encoder input dim")
-        width = self.encoder.get_output_dim()
-        self._feedforward: Optional[FeedForward] = None
-        if feedforward is not None:
-            self._feedforward = _built(feedforward, width)
-            check_dimensions_match(
-                width, self._feedforward.get_input_dim(), "encoder output dim", "feedforward input dim"
-            )
-            width = self._feedforward.get_output_dim()
-        # TimeDistributed for the sake of the parameter's name in old archives.
-        self.tag_projection_layer = TimeDistributed(torch.nn.Linear(width, len(self.tags)))
-        self.crf = ConditionalRandomField(
-            num_tags=len(self.tags),
-            constraints=self._constraints(constrain_crf_decoding),
-            constrain_training=constrain_training,
-            include_start_end_transitions=include_start_end_transitions,
-            label_weights=self._weights(label_weights, weight_strategy),
-            weight_strategy=weight_strategy or "emission",
-        )
         self._f1: Optional[EntityF1] = None
-        if self._scheme_wanted("calculate_span_f1", calculate_span_f1):
+        if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
         self._accuracy = TagAccuracy(self.tags, per_tag=verbose_metrics and self._f1 is None)
-        self._table = TagTable(self.tags, label_encoding)
-        self._rules = SpanRules.of(self.tags, label_encoding) if label_encoding else None
+        self._decoder = Decoder(self.crf, self.tags, label_encoding)
         initializer(self)
 
     def forward(  # type: ignore[override]
@@ -156,11 +160,7 @@ class ElmoBilstmCrf(Model):
             tags and entities.
         """
         mask = get_text_field_mask(tokens)
-        vectors = self.dropout(self.text_field_embedder(tokens))
-        encoded = self.dropout(self.encoder(vectors, mask))
-        if self._feedforward is not None:
-            encoded = self._feedforward(encoded)
-        emissions = self.tag_projection_layer(encoded)
+        emissions = self.emissions(tokens, mask)
         output: Dict[str, Any] = {"emissions": emissions, "mask": mask}
         if metadata is not None:
             output["tokens"] = [each["words"] for each in metadata]
@@ -183,15 +183,15 @@ class ElmoBilstmCrf(Model):
             `confidence`: the posterior probability), `gold_tags` if they are known, and, for a `top_k` over 1, `n_best`
             (`tags`, `probability` and `log_probability`, in nats, of each).
         """
-        emissions, mask = output_dict.pop("emissions"), output_dict.pop("mask")
-        decoded = output_dict.pop("decoded").cpu().numpy()  # `PADDING` where masked, as the CRF fills it
+        emissions, mask, decoded = (output_dict.pop(name) for name in ("emissions", "mask", "decoded"))
         gold = output_dict.pop("gold", None)
-        output_dict["tags"] = self._names(decoded)
-        output_dict["entities"] = self._entities(emissions, mask, decoded)
+        predictions = self._decoder.predict(emissions, mask, decoded=decoded, n=self.top_k)
+        output_dict["tags"] = [each.tags for each in predictions]
+        output_dict["entities"] = [list(map(asdict, each.entities)) for each in predictions]
         if gold is not None:
-            output_dict["gold_tags"] = self._names(gold.masked_fill(~mask, PADDING).cpu().numpy())
+            output_dict["gold_tags"] = self._decoder.names(gold.masked_fill(~mask, PADDING).cpu().numpy())
         if self.top_k > 1:
-            output_dict["n_best"] = self._n_best(emissions, mask)
+            output_dict["n_best"] = [list(map(asdict, each.n_best)) for each in predictions]
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> Dict[str, float]:
@@ -223,62 +223,37 @@ class ElmoBilstmCrf(Model):
             raise CrfInputError(f"{error}; {hint}") from None
         return -(likelihood.mean() if self.loss_reduction == "mean" else likelihood.sum())
 
-    def _names(self, ids: numpy.ndarray) -> List[List[str]]:
-        return [[self.tags[tag] for tag in row[row != PADDING].tolist()] for row in ids]
 
-    def _entities(self, emissions: torch.Tensor, mask: torch.Tensor, decoded: numpy.ndarray) -> List[List[JsonDict]]:
-        """The decoded entities of each sentence; none if the tags have no scheme."""
-        entities: List[List[JsonDict]] = [[] for _ in decoded]
-        if self._rules is None:
-            return entities
-        spans = self._table.conlleval_spans(decoded)
-        queries = torch.from_numpy(numpy.stack([spans.sentence, spans.start, spans.end, spans.type], axis=1))
-        posteriors = self.crf.span_posteriors(emissions, mask, queries=queries, rules=self._rules)
-        for (row, start, end, kind), confidence in zip(queries.tolist(), posteriors.tolist(), strict=True):
-            entities[row].append(
-                {"type": self._table.types[kind], "start": start, "end": end, "confidence": round(confidence, DIGITS)}
-            )
-        return entities
+def _scheme_wanted(argument: str, value: Optional[bool], label_encoding: Optional[str]) -> bool:
+    """Whether to do what needs the tags' scheme: as told, by default if there is one."""
+    if value and label_encoding is None:
+        raise ConfigurationError(f"{argument} is true, but no label_encoding is given")
+    return label_encoding is not None if value is None else value
 
-    def _n_best(self, emissions: torch.Tensor, mask: torch.Tensor) -> List[List[JsonDict]]:
-        paths, log_probabilities = self.crf.decode_n_best(emissions, mask, self.top_k)
-        return [
-            [
-                {"tags": tags, "probability": round(math.exp(score), DIGITS), "log_probability": round(score, DIGITS)}
-                for tags, score in zip(self._names(rows), scores, strict=True)
-                if score > -math.inf  # fewer taggings exist than were asked for
-            ]
-            for rows, scores in zip(
-                paths.masked_fill(~mask.unsqueeze(1), PADDING).cpu().numpy(), log_probabilities.tolist(), strict=True
-            )
-        ]
 
-    def _scheme_wanted(self, argument: str, value: Optional[bool]) -> bool:
-        """Whether to do what needs the tags' scheme: as told, by default if there is one."""
-        if value and self.label_encoding is None:
-            raise ConfigurationError(f"{argument} is true, but no label_encoding is given")
-        return self.label_encoding is not None if value is None else value
+def _constraints(
+    tags: List[str], label_encoding: Optional[str], constrain: Optional[bool]
+) -> Optional[List[Tuple[int, int]]]:
+    if not _scheme_wanted("constrain_crf_decoding", constrain, label_encoding):
+        return None
+    assert label_encoding is not None
+    return allowed_transitions(tags, label_encoding)
 
-    def _constraints(self, constrain: Optional[bool]) -> Optional[List[Tuple[int, int]]]:
-        if not self._scheme_wanted("constrain_crf_decoding", constrain):
-            return None
-        assert self.label_encoding is not None
-        return allowed_transitions(self.tags, self.label_encoding)
 
-    def _weights(self, label_weights: Optional[Dict[str, float]], strategy: Optional[str]) -> Optional[List[float]]:
-        """A weight for each tag, 1 where none is given."""
-        if strategy is not None and strategy not in STRATEGIES:
-            raise ConfigurationError(f"weight_strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
-        if label_weights is None:
-            if strategy is not None:
-                raise ConfigurationError("weight_strategy is given, but label_weights is not")
-            return None
-        unknown = sorted(set(label_weights) - set(self.tags))
-        if unknown:
-            raise ConfigurationError(
-                f"label_weights: {', '.join(unknown)} not among the tags: {', '.join(sorted(self.tags))}"
-            )
-        return [label_weights.get(tag, 1.0) for tag in self.tags]
+def _weights(
+    tags: List[str], label_weights: Optional[Dict[str, float]], strategy: Optional[str]
+) -> Optional[List[float]]:
+    """A weight for each tag, 1 where none is given."""
+    if strategy is not None and strategy not in STRATEGIES:
+        raise ConfigurationError(f"weight_strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
+    if label_weights is None:
+        if strategy is not None:
+            raise ConfigurationError("weight_strategy is given, but label_weights is not")
+        return None
+    unknown = sorted(set(label_weights) - set(tags))
+    if unknown:
+        raise ConfigurationError(f"label_weights: {', '.join(unknown)} not among the tags: {', '.join(sorted(tags))}")
+    return [label_weights.get(tag, 1.0) for tag in tags]
 
 
 def _built(part: Union[Lazy[T], T], width: int) -> T:

@@ -4,7 +4,7 @@ import itertools
 import json
 import locale
 import sys
-from typing import Any, Dict, Iterator, List, NamedTuple
+from typing import Iterator, List
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import JsonDict, sanitize
@@ -14,21 +14,10 @@ from allennlp.models import Model
 from allennlp.predictors import Predictor
 
 from elmo_tagger.plugin.reader import ConllColumnsReader
+from elmo_tagger.tagger.documents import Untagged, batches_by_length, check_input, joined, read_input
+from elmo_tagger.tagger.predictions import Prediction, Tagging, TokenSpan
 from elmo_tagger.text.files import DataError
-from elmo_tagger.text.tokenize import TokenizedSentence, Tokenizer
-
-MAX_PADDED_TOKENS = 4096
-"""Tokens, padding included, that the model is given at once; a longer sentence goes alone."""
-
-INPUTS = ("text", "sentence", "tokens")
-
-
-class Document(NamedTuple):
-    """An input, read: its text, its sentences with offsets into the text, and what else the input carried."""
-
-    text: str
-    sentences: List[TokenizedSentence]
-    extra: JsonDict
+from elmo_tagger.text.tokenize import Tokenizer
 
 
 class BadInput(dict):  # type: ignore[type-arg]
@@ -95,7 +84,7 @@ class EntitiesPredictor(Predictor):
         self._inputs_read += 1
         try:
             inputs = json.loads(line.removeprefix("\ufeff"))
-            _check(inputs)
+            check_input(inputs)
         except ValueError as error:
             problem = f"no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
             where = f"input {self._inputs_read} (lines that are blank not counted)"
@@ -127,10 +116,9 @@ class EntitiesPredictor(Predictor):
         good = list(itertools.takewhile(lambda each: not isinstance(each, BadInput), inputs))
         if len(good) < len(inputs):
             return _Refused(self.predict_batch_json(good) if good else [], inputs[len(good)]["problem"])
-        documents = [self._read(each) for each in inputs]
+        documents = [read_input(each, self._tokenizer) for each in inputs]
         instances = [self._instance(sentence.tokens) for document in documents for sentence in document.sentences]
-        predictions = iter(self._predict_by_length(instances))
-        return [self._assemble(document, [next(predictions) for _ in document.sentences]) for document in documents]
+        return self._assembled(documents, self._predict_by_length(instances))
 
     def predict_instance(self, instance: Instance) -> JsonDict:
         """The entities of one instance of the reader (`--use-dataset-reader`)."""
@@ -138,116 +126,50 @@ class EntitiesPredictor(Predictor):
 
     def predict_batch_instance(self, instances: List[Instance]) -> List[JsonDict]:
         """The entities of several instances; offsets are those of the words joined by spaces."""
-        documents = [_joined(instance["metadata"]["words"]) for instance in instances]  # type: ignore[index]
+        documents = [joined(instance["metadata"]["words"]) for instance in instances]  # type: ignore[index]
         # Known tags would only have a loss computed that nobody asked for.
         untagged = [Instance({n: f for n, f in instance.fields.items() if n != "tags"}) for instance in instances]
-        predictions = self._predict_by_length(untagged)
-        return [
-            self._assemble(document, [prediction]) for document, prediction in zip(documents, predictions, strict=True)
-        ]
+        return self._assembled(documents, self._predict_by_length(untagged))
 
-    def _read(self, inputs: JsonDict) -> Document:
-        _check(inputs)
-        extra = {key: value for key, value in inputs.items() if key not in INPUTS}
-        if "tokens" in inputs:
-            return _joined(inputs["tokens"])._replace(extra=extra)
-        text = inputs["text"] if "text" in inputs else inputs["sentence"]
-        sentences = self._tokenizer(text)
-        if "text" not in inputs and sentences:
-            tokens, starts, ends = zip(
-                *(row for s in sentences for row in zip(s.tokens, s.starts, s.ends, strict=True)), strict=True
-            )
-            sentences = [TokenizedSentence([*tokens], [*starts], [*ends])]
-        return Document(text, sentences, extra)
+    def _assembled(self, documents: List[Untagged], predictions: List[Prediction]) -> List[JsonDict]:
+        """What is printed of documents, given the predictions for all of their sentences."""
+        rest = iter(predictions)
+        return [
+            document.assemble(
+                itertools.islice(rest, len(document.sentences)), min_confidence=self._min_confidence
+            ).to_json()
+            for document in documents
+        ]
 
     def _instance(self, words: List[str]) -> Instance:
         """The reader's instance; one of another kind, as an old archive has, takes tokens as AllenNLP's do."""
         ours = isinstance(self._dataset_reader, ConllColumnsReader)
         return self._dataset_reader.text_to_instance(words if ours else [Token(word) for word in words])
 
-    def _predict_by_length(self, instances: List[Instance]) -> List[JsonDict]:
-        """The model's outputs, in order; batches are made of sentences of like length and bounded."""
+    def _predict_by_length(self, instances: List[Instance]) -> List[Prediction]:
+        """The model's predictions, in order; batches are made of sentences of like length and bounded."""
         for instance in instances:
             self._dataset_reader.apply_token_indexers(instance)
         lengths = [len(instance["tokens"]) for instance in instances]  # type: ignore[arg-type]
-        outputs: List[JsonDict] = [{}] * len(instances)
-        for batch in _batches(lengths):
+        predictions = [Prediction([], [])] * len(instances)
+        for batch in batches_by_length(lengths):
             results = self._model.forward_on_instances([instances[index] for index in batch])
             for index, result in zip(batch, results, strict=True):
-                outputs[index] = sanitize(result)
-        return outputs
-
-    def _assemble(self, document: Document, predictions: List[JsonDict]) -> JsonDict:
-        """Puts the sentences' predictions together; token positions become those of the document."""
-        output: Dict[str, Any] = {"text": document.text, "tokens": [], "tags": [], "sentences": [], "entities": []}
-        for sentence, prediction in zip(document.sentences, predictions, strict=True):
-            if "entities" not in prediction:
-                raise DataError("the predictor `entities` needs an elmo_bilstm_crf model: -o '{\"model.type\": ...}'")
-            first = len(output["tokens"])
-            output["tokens"] += sentence.tokens
-            output["tags"] += prediction["tags"]
-            output["sentences"].append([first, len(output["tokens"])])
-            output["entities"] += self._entities(document.text, sentence, prediction["entities"], first)
-        if any("n_best" in prediction for prediction in predictions):
-            output["n_best"] = [prediction["n_best"] for prediction in predictions]
-        return {**document.extra, **output}
-
-    def _entities(
-        self, text: str, sentence: TokenizedSentence, entities: List[JsonDict], first: int
-    ) -> Iterator[JsonDict]:
-        for entity in entities:
-            if entity["confidence"] < self._min_confidence:
-                continue
-            start, end = sentence.starts[entity["start"]], sentence.ends[entity["end"] - 1]
-            yield {
-                "type": entity["type"],
-                "text": text[start:end],
-                "start": start,
-                "end": end,
-                "token_start": first + entity["start"],
-                "token_end": first + entity["end"],
-                "confidence": entity["confidence"],
-            }
+                predictions[index] = _prediction(sanitize(result))
+        return predictions
 
 
-def _check(inputs: Any) -> None:
-    expected = 'expected {"text": "..."}, {"sentence": "..."} or {"tokens": ["...", ...]}'
-    if not isinstance(inputs, dict):
-        raise DataError(f"{type(inputs).__name__}, {expected}")
-    given = [key for key in INPUTS if key in inputs]
-    if len(given) != 1:
-        raise DataError(f"{' and '.join(given) or 'none of these keys'} given, {expected}")
-    value = inputs[given[0]]
-    if given == ["tokens"]:
-        if not isinstance(value, list) or not all(isinstance(token, str) and token for token in value):
-            raise DataError(f"tokens must be a list of strings that are not empty, {expected}")
-    elif not isinstance(value, str):
-        raise DataError(f"{given[0]} is no string, {expected}")
+def _prediction(output: JsonDict) -> Prediction:
+    """The model's output for a sentence."""
+    if "entities" not in output:
+        raise DataError("the predictor `entities` needs an elmo_bilstm_crf model: -o '{\"model.type\": ...}'")
+    return Prediction(
+        output["tags"],
+        [TokenSpan(**entity) for entity in output["entities"]],
+        [Tagging(**tagging) for tagging in output.get("n_best", [])],
+    )
 
 
 def _excerpt(line: str, width: int = 80) -> str:
     line = line.strip()
     return repr(line if len(line) <= width else line[:width] + "...")
-
-
-def _joined(words: List[str]) -> Document:
-    """Words as a document of one sentence, joined by spaces."""
-    starts, ends, place = [], [], 0
-    for word in words:
-        starts.append(place)
-        ends.append(place + len(word))
-        place += len(word) + 1
-    sentences = [TokenizedSentence(list(words), starts, ends)] if words else []
-    return Document(" ".join(words), sentences, {})
-
-
-def _batches(lengths: List[int]) -> Iterator[List[int]]:
-    """Indices in order of length, in groups of at most `MAX_PADDED_TOKENS` padded tokens."""
-    batch: List[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[index] > MAX_PADDED_TOKENS:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

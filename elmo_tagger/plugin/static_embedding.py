@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 import torch
 from allennlp.common import FromParams
@@ -10,6 +10,7 @@ from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
 from allennlp.data import Vocabulary
 
+from elmo_tagger.tagger.embedding import StaticEmbedding as StaticRows
 from elmo_tagger.text.static_vectors import load_vectors
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,10 @@ NO_WORD = "\n"
 """Asked for to get the row of what has no vector: no line of a file holds it."""
 
 
-class StaticEmbedding(torch.nn.Module, FromParams):
+class StaticEmbedding(StaticRows, FromParams):
     """Rows of a vector file for the words of a vocabulary namespace.
 
-    Row 0, padding, is 0. Row 1, out of vocabulary, and words without a vector are what `oov` says.
+    Row 1, out of vocabulary, and words without a vector are what `oov` says.
 
     Args:
         vocab: Holds the words.
@@ -48,9 +49,7 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         dropout: float = 0.0,
         trained_dims: Optional[Dict[str, int]] = None,
     ) -> None:
-        super().__init__()
-        self._namespace = namespace
-        self._reading = {"lowercase_fallback": lowercase_fallback, "oov": oov}
+        reading = {"lowercase_fallback": lowercase_fallback, "oov": oov}
         size = vocab.get_vocab_size(namespace)
         if vocab.get_index_to_token_vocabulary(namespace).get(0) != vocab._padding_token:
             raise ConfigurationError(
@@ -63,27 +62,19 @@ class StaticEmbedding(torch.nn.Module, FromParams):
                 f'"static_namespace": "{namespace}"'
             )
         if pretrained_file is not None:
-            rows = self._read(vocab, pretrained_file, first=0)
+            rows = _read(vocab, namespace, pretrained_file, first=0, **reading)
         elif trained_dims and namespace in trained_dims:
             rows = torch.zeros(size, trained_dims[namespace])
         else:
             raise ConfigurationError("static: pretrained_file is missing")
-        self.weight = torch.nn.Parameter(rows, requires_grad=trainable)
-        self.dropout = torch.nn.Dropout(dropout)
+        super().__init__(rows, trainable=trainable, dropout=dropout)
+        self._namespace = namespace
+        self._reading = reading
 
     @property
     def namespace(self) -> str:
         """Of its words."""
         return self._namespace
-
-    @property
-    def dim(self) -> int:
-        """D, the width of a vector."""
-        return self.weight.shape[1]
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Vectors (B, T, D) of word ids (B, T)."""
-        return self.dropout(torch.nn.functional.embedding(ids, self.weight, padding_idx=0))
 
     def extend_vocab(
         self,
@@ -107,17 +98,20 @@ class StaticEmbedding(torch.nn.Module, FromParams):
         if extension_pretrained_file is None:
             rows = self.weight.detach()[1:2].expand(missing, -1)
         else:
-            rows = self._read(extended_vocab, extension_pretrained_file, first=len(self.weight)).to(self.weight)
+            rows = _read(
+                extended_vocab, self._namespace, extension_pretrained_file, first=len(self.weight), **self._reading
+            ).to(self.weight)
         self.weight = torch.nn.Parameter(torch.cat([self.weight.detach(), rows]), self.weight.requires_grad)
 
-    def _read(self, vocab: Vocabulary, file: str, first: int) -> torch.Tensor:
-        """Rows of the words from id `first` on."""
-        names = vocab.get_index_to_token_vocabulary(self._namespace)
-        # The vocabulary's padding and out-of-vocabulary tokens are no words of the file.
-        words = [names[index] for index in range(max(first, SPECIAL), len(names))]
-        vectors = load_vectors(cached_path(file), [*words, NO_WORD], **self._reading)
-        found = replace(vectors.coverage, missing=vectors.coverage.missing - 1)
-        logger.info("Static vectors %s: %s", file, found)
-        rows = torch.from_numpy(vectors.matrix)
-        words_rows, oov_row = rows[:-1], rows[-1:]
-        return words_rows if first else torch.cat([torch.zeros_like(oov_row), oov_row, words_rows])
+
+def _read(vocab: Vocabulary, namespace: str, file: str, *, first: int, **reading: Any) -> torch.Tensor:
+    """Rows of the words from id `first` on."""
+    names = vocab.get_index_to_token_vocabulary(namespace)
+    # The vocabulary's padding and out-of-vocabulary tokens are no words of the file.
+    words = [names[index] for index in range(max(first, SPECIAL), len(names))]
+    vectors = load_vectors(cached_path(file), [*words, NO_WORD], **reading)
+    found = replace(vectors.coverage, missing=vectors.coverage.missing - 1)
+    logger.info("Static vectors %s: %s", file, found)
+    rows = torch.from_numpy(vectors.matrix)
+    words_rows, oov_row = rows[:-1], rows[-1:]
+    return words_rows if first else torch.cat([torch.zeros_like(oov_row), oov_row, words_rows])

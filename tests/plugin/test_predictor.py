@@ -54,7 +54,7 @@ def test_batched_equals_one_by_one(predictor: EntitiesPredictor) -> None:
 def test_batches_are_bounded(predictor: EntitiesPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = [{"text": " ".join(TEXTS[:2] * 5)}, {"text": TEXTS[1]}]
     expected = predictor.predict_batch_json(inputs)
-    monkeypatch.setattr("elmo_tagger.plugin.predictor.MAX_PADDED_TOKENS", 7)
+    monkeypatch.setattr("elmo_tagger.tagger.documents.MAX_PADDED_TOKENS", 7)
     sizes = []
     forward = predictor._model.forward_on_instances
     monkeypatch.setattr(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-_DRAWN = (nn.init.normal_, nn.init.uniform_)
+_DRAWN = (
+    *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_normal_, nn.init.kaiming_uniform_),
+    *(nn.init.xavier_normal_, nn.init.xavier_uniform_, Tensor.normal_, Tensor.uniform_),
+)
 
 
 class Uninitialized(TorchFunctionMode):
@@ -28,5 +31,5 @@ class Uninitialized(TorchFunctionMode):
         """Passes everything on but the drawing."""
         kwargs = kwargs or {}
         if func in _DRAWN:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)

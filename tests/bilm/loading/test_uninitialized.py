@@ -17,8 +17,10 @@ def test_nothing_is_drawn() -> None:
     with Uninitialized():
         bilm = Bilm(options)
         weight = nn.init.normal_(tensor=torch.zeros(2))
+        dense = nn.Sequential(nn.Linear(2, 3), nn.Conv1d(2, 3, 2), nn.LSTM(2, 3), nn.Embedding(4, 3))
     assert torch.equal(torch.rand(3), expected)
     assert not weight.any()
+    assert len(list(dense.parameters())) == 9
     assert {name: value.shape for name, value in bilm.state_dict().items()} == {
         name: value.shape for name, value in Bilm(options).state_dict().items()
     }

@@ -1,0 +1,1 @@
+"""Thin doors from other libraries to the tagger: `spacy`, a pipeline component; `hub`, for huggingface.co."""

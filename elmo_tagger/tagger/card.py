@@ -1,0 +1,85 @@
+"""The card of a model: what a reader of its `README.md` learns of its data, scores, labels and licence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+_SCORES = ("best_validation_f1-measure-overall", "test_f1-measure-overall")
+_DATA = ("train_data_path", "validation_data_path", "test_data_path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of a tagger beside what it is made of.
+
+    Attributes:
+        data: What it was trained on.
+        scores: By name; F1 in [0, 1].
+        license: An identifier such as "cc-by-4.0"; None if nobody said.
+    """
+
+    data: tuple[str, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    license: str | None = None
+
+    @classmethod
+    def of_training(cls, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> Card:
+        """What a training says of itself.
+
+        Args:
+            config: Its config; of paths the names of the files are taken.
+            metrics: Its `metrics.json`; empty if there is none, as in an archive.
+        """
+        data = (config.get(key) for key in _DATA)
+        scores = {key: metrics.get(key) for key in _SCORES}
+        return cls(
+            data=tuple(PurePath(path).name for path in data if isinstance(path, str)),
+            scores={key: score for key, score in scores.items() if isinstance(score, float)},
+        )
+
+
+def render(card: Card, *, language: str, labels: Sequence[str], library: str) -> str:
+    """The text of a `README.md`, with the header that model hubs read.
+
+    Args:
+        card: What is known.
+        language: Of its texts, spaCy's code.
+        labels: The types of entities that it finds.
+        library: The package and its version.
+    """
+    header = {"library_name": "elmo_tagger", "pipeline_tag": "token-classification"}
+    if language != "xx":  # spaCy's code for many languages is none
+        header["language"] = language
+    if card.license is not None:
+        header["license"] = card.license
+    header_lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
+    scores = [f"| {name} | {score:.4f} |" for name, score in card.scores.items()]
+    return "\n".join(
+        [
+            "---",
+            *header_lines,
+            "tags: [named-entity-recognition, elmo, crf]",
+            "---",
+            "",
+            "# A tagger of elmo_tagger",
+            "",
+            "```python",
+            "import elmo_tagger",
+            "",
+            'tagger = elmo_tagger.load("this/folder")',
+            'print(tagger("A sentence.").entities)',
+            "```",
+            "",
+            f"- Labels: {', '.join(labels) or 'its tags have no scheme, so it finds no entities'}",
+            f"- Data: {', '.join(card.data) or 'not known'}",
+            f"- Licence: {card.license or 'not known; ask whoever trained it'}",
+            f"- Written by: {library}",
+            "",
+            *(["| score | |", "|---|---|", *scores] if scores else ["Scores: not known."]),
+            "",
+        ]
+    )

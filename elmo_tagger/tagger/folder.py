@@ -1,0 +1,128 @@
+"""A model folder: `config.json`, `model.safetensors` and `README.md`, the layout that model hubs know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import elmo_tagger
+from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.tagger.card import Card, render
+from elmo_tagger.tagger.config import ConfigError, TaggerConfig
+from elmo_tagger.tagger.json_fields import read_object
+from elmo_tagger.tagger.vocabulary import Namespace, Vocabulary
+from elmo_tagger.tagging.span_arrays import TagTable
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.outputs import Output, new_folder
+from elmo_tagger.text.strict_json import parse_object
+
+CONFIG_NAME, WEIGHTS_NAME, CARD_NAME = "config.json", "model.safetensors", "README.md"
+
+
+class FolderError(ElmoTaggerError):
+    """A folder that holds no tagger, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a tagger is built from.
+
+    Attributes:
+        config: What it is made of.
+        vocabulary: Its words, characters and tags.
+        weights: By the parameters' names.
+        card: What else is known of it.
+    """
+
+    config: TaggerConfig
+    vocabulary: Vocabulary
+    weights: Mapping[str, Tensor]
+    card: Card = field(default_factory=Card)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a model folder, rather than an archive or the directory of a training run."""
+    return (path / WEIGHTS_NAME).is_file()
+
+
+def read_folder(path: str | Path) -> Parts:
+    """Read a model folder; the weights are mapped into memory, not copied.
+
+    Raises:
+        FolderError: A file is missing or damaged.
+        ConfigError: The config describes no tagger.
+        OSError: A file cannot be read.
+    """
+    path = Path(path)
+    where = str(path / CONFIG_NAME)
+    try:
+        raw = parse_object((path / CONFIG_NAME).read_bytes(), name=where)
+        weights = load_file(path / WEIGHTS_NAME)
+    except DataError as error:
+        raise FolderError(str(error)) from None
+    except SafetensorError as error:
+        raise FolderError(f"{path / WEIGHTS_NAME}: expected tensors as safetensors stores them: {error}") from error
+    except FileNotFoundError as error:
+        raise FolderError(f"{path}: expected a file {Path(str(error.filename)).name} in it") from error
+    config, vocabulary = TaggerConfig.from_dict(raw, source=where), _vocabulary(raw.get("vocabulary"), where)
+    return Parts(config, vocabulary, weights, read_object(Card, raw.get("card", {}), f"{where}: card"))
+
+
+def _vocabulary(raw: object, where: str) -> Vocabulary:
+    if not isinstance(raw, Mapping) or not all(
+        isinstance(tokens, list) and all(isinstance(token, str) for token in tokens) for tokens in raw.values()
+    ):
+        raise ConfigError(f"{where}: vocabulary: expected an object of lists of strings")
+    return {name: Namespace(tokens) for name, tokens in raw.items()}
+
+
+def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None:
+    """Write a model folder; its files appear when all of them are complete.
+
+    Args:
+        path: Made if need be.
+        parts: What goes into it.
+        force: Whether files that are there already may be written over.
+
+    Raises:
+        OutputError: One of the files is there already.
+        OSError: The folder cannot be written.
+    """
+    library = f"elmo_tagger {elmo_tagger.__version__}"
+    written = {"library": library, "card": asdict(parts.card), **parts.config.to_dict()}
+    # last, since it is long
+    written["vocabulary"] = {name: list(namespace.tokens) for name, namespace in parts.vocabulary.items()}
+    with new_folder(Output(path, force=force, folder=True)) as unfinished:
+        (unfinished / CONFIG_NAME).write_text(_readable(written), encoding="utf-8")
+        text = render(parts.card, language=parts.config.language, labels=_labels(parts), library=library)
+        (unfinished / CARD_NAME).write_text(text, encoding="utf-8")
+        save_file(_apart(parts.weights), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
+
+
+def _labels(parts: Parts) -> list[str]:
+    """The types of entities that the tags spell."""
+    scheme = parts.config.model.label_encoding
+    return TagTable(parts.vocabulary[parts.config.model.label_namespace].tokens, scheme).types if scheme else []
+
+
+def _readable(written: dict[str, Any]) -> str:
+    """JSON on several lines, but each list on one."""
+    text = json.dumps(written, ensure_ascii=False, indent=2)
+    return text + "\n"
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, those copied that share memory with others, which safetensors refuses."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in weights.items():
+        apart[name] = tensor.clone() if tensor.data_ptr() in seen else tensor.contiguous()
+        seen.add(tensor.data_ptr())
+    return apart

@@ -1,0 +1,91 @@
+"""Which word, character or tag has which id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from elmo_tagger.tagger.json_fields import ConfigError
+
+PADDING_TOKEN = "@@PADDING@@"
+UNKNOWN_TOKEN = "@@UNKNOWN@@"
+"""AllenNLP's names for what fills a batch and for what the vocabulary lacks."""
+PADDING = 0
+"""The id of padding, of characters and words alike."""
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The tokens of one kind, in the order of their ids.
+
+    Attributes:
+        tokens: By id. Namespaces of words and characters begin with padding and unknown, those of tags do not.
+    """
+
+    tokens: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each token; the last one counts where a token is repeated, as in AllenNLP."""
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        """The ids of tokens, above 0; that of the unknown token for one that is missing, or spelt like padding."""
+        get = self.ids.get
+        unknown = get(UNKNOWN_TOKEN, 1)
+        return [get(token) or unknown for token in tokens]
+
+
+Vocabulary = Mapping[str, Namespace]
+"""Namespaces by name."""
+
+
+def read_vocabulary(directory: Path, *, unknown: str = UNKNOWN_TOKEN) -> Vocabulary:
+    """The vocabulary that AllenNLP wrote into a directory.
+
+    Args:
+        directory: With a file for each namespace, and one that lists those without padding, `*tags` meaning all names
+            that end so.
+        unknown: How the files call the unknown token.
+
+    Raises:
+        ConfigError: It is not there, or not in UTF-8.
+        OSError: A file cannot be read.
+    """
+    listed = directory / "non_padded_namespaces.txt"
+    if not listed.is_file():
+        raise ConfigError(f"{directory.name}: expected {listed.name} in it, as AllenNLP writes")
+    patterns = listed.read_text(encoding="utf-8").split()
+    vocabulary = {}
+    for path in sorted(directory.glob("*.txt")):
+        if path != listed:
+            name = path.name.removesuffix(".txt")
+            bare = any(name.endswith(each[1:]) if each.startswith("*") else name == each for each in patterns)
+            try:
+                text = path.read_bytes().decode()
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"{directory.name}/{path.name}: expected UTF-8: {error}") from error
+            vocabulary[name] = read_namespace(text, padded=not bare, unknown=unknown)
+    return vocabulary
+
+
+def read_namespace(text: str, *, padded: bool, unknown: str = UNKNOWN_TOKEN) -> Namespace:
+    """A namespace from a file of AllenNLP's vocabulary.
+
+    Args:
+        text: The file's: one token a line, with `@@NEWLINE@@` for a line break within.
+        padded: Whether it is of words or characters: then padding is not in the file and has id 0.
+        unknown: How the file calls the unknown token.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":
+        del lines[-1]
+    tokens = [line.replace("@@NEWLINE@@", "\n") for line in lines]
+    if padded:
+        tokens = [PADDING_TOKEN, *(UNKNOWN_TOKEN if token == unknown else token for token in tokens)]
+    return Namespace(tokens)

@@ -1,0 +1,191 @@
+"""Model folders, and what is refused."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import elmo_tagger
+from elmo_tagger.archives import ArchiveError
+from elmo_tagger.tagger import Card, ConfigError, FolderError, LoadError, Tagger, TaggerConfig
+from elmo_tagger.text.outputs import OutputError
+from tests.tagger.conftest import small_config
+
+TEXT = "Emma Stone flew to Oslo. They flew home."
+
+
+@pytest.fixture
+def folder(tagger: Tagger, tmp_path: Path) -> Path:
+    tagger.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_saved_tagger_loads_as_it_was(tagger: Tagger, folder: Path) -> None:
+    again = elmo_tagger.load(folder)
+    assert again(TEXT, top_k=3).to_json() == tagger(TEXT, top_k=3).to_json()
+    assert again.config == tagger.config
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert elmo_tagger.load(str(folder)).labels == tagger.labels
+
+
+def test_the_card_says_what_is_known(tagger: Tagger, tmp_path: Path) -> None:
+    card = Card(data=("WNUT-17",), scores={"test F1": 0.5}, license="cc-by-4.0")
+    tagger.save(tmp_path / "model", card=card)
+    text = (tmp_path / "model" / "README.md").read_text()
+    for expected in (
+        'license: "cc-by-4.0"',
+        "Labels: LOC, PER",
+        "Data: WNUT-17",
+        "| test F1 | 0.5000 |",
+        "library_name",
+    ):
+        assert expected in text
+    assert elmo_tagger.load(tmp_path / "model").card == card
+
+
+def test_the_language_travels_with_the_folder(tagger: Tagger, folder: Path, tmp_path: Path) -> None:
+    german = elmo_tagger.load(folder, language="de")
+    german.save(tmp_path / "german")
+    assert elmo_tagger.load(tmp_path / "german")("Emma flog z.B. nach Oslo.").tokens[2] == "z.B."
+
+
+def test_saving_writes_over_nothing_unless_told(tagger: Tagger, folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(OutputError, match="exists already"):
+        tagger.save(folder)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+    elmo_tagger.load(folder).save(folder, force=True)  # though its weights are mapped from there
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def change_weights(folder: Path, changed: dict[str, torch.Tensor | None]) -> None:
+    weights = {**load_file(folder / "model.safetensors"), **changed}
+    save_file({key: value.clone() for key, value in weights.items() if value is not None}, folder / "model.safetensors")
+
+
+def test_weights_that_do_not_fit_are_named_with_both_shapes(folder: Path) -> None:
+    changes = {"crf.transitions": torch.zeros(3, 3), "new.part": torch.zeros(2), "crf.end_transitions": None}
+    change_weights(folder, changes)
+    with pytest.raises(LoadError) as caught:
+        elmo_tagger.load(folder)
+    message = str(caught.value)
+    assert str(folder) in message
+    assert "crf.transitions: expected shape (6, 6), received (3, 3)" in message
+    assert "crf.end_transitions is missing, expected with shape (6,)" in message
+    assert "new.part, of shape (2,), is foreign" in message
+
+
+def test_weights_of_another_type_are_converted(folder: Path, tagger: Tagger) -> None:
+    name = "tag_projection_layer._module.weight"
+    change_weights(folder, {name: load_file(folder / "model.safetensors")[name].double()})
+    assert elmo_tagger.load(folder)(TEXT).to_json() == tagger(TEXT).to_json()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_damaged_folder_is_one_line(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(FolderError, match=re.escape(str(folder / name))) as caught:
+        elmo_tagger.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_config_says_so(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with pytest.raises(FolderError, match=r"expected a file config.json in it"):
+        elmo_tagger.load(folder)
+
+
+@pytest.mark.parametrize("wrong", [None, [], {"labels": "abc"}, {"labels": ["a", 3]}])
+def test_a_vocabulary_that_is_none_is_named(folder: Path, wrong: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocabulary": wrong}))
+    with pytest.raises(ConfigError, match="vocabulary: expected an object of lists of strings"):
+        elmo_tagger.load(folder)
+
+
+def test_what_is_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(ArchiveError, match=r"x\.tar\.gz: expected a complete archive"):
+        elmo_tagger.load(tmp_path / "x.tar.gz")
+    with pytest.raises(ArchiveError, match="the archive: expected a complete archive"):
+        elmo_tagger.load(b"no archive")
+    with pytest.raises(LoadError, match=r"y\.tar\.gz: no such file or directory"):
+        elmo_tagger.load(tmp_path / "y.tar.gz")
+    with pytest.raises(ArchiveError, match=r"expected a file config\.json"):
+        elmo_tagger.load(tmp_path)
+
+
+def test_a_name_of_the_package_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr("elmo_tagger.tagger.loading.NAMED", {"en": folder, "none": tmp_path / "none"})
+    assert elmo_tagger.load("en").labels == ["LOC", "PER"]
+    with pytest.raises(LoadError, match="none: this installation has no such tagger"):
+        elmo_tagger.load("none")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "en").mkdir()
+    with pytest.raises(LoadError, match=r"en: a tagger of the package, and something here has that name.*\./en"):
+        elmo_tagger.load("en")
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The small config with a value at a dotted path."""
+    config = small_config()
+    *parents, last = path.split(".")
+    place = config
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("model.type", "os.system", "model.type: received 'os.system', expected one of elmo_bilstm_crf, crf_tagger"),
+        ("model.type", "simple_tagger", "received 'simple_tagger'.*`allennlp predict` can still run the archive"),
+        ("model.encoder.type", "transformer", "model.encoder.type: received 'transformer', expected one of lstm, gru"),
+        ("model.encoder.type", ["lstm"], r"model.encoder.type: received \['lstm'\], expected one of"),
+        ("model.encoder.hidden_size", "6", "model.encoder.hidden_size: expected an integer, received '6'"),
+        ("model.encoder.hidden_size", True, "model.encoder.hidden_size: expected an integer, received True"),
+        ("model.encoder.hiden_size", 6, r"model.encoder.hiden_size \(is hidden_size meant\?\): the engine does not"),
+        ("model.encoder.stateful", True, "model.encoder.stateful: received True, expected False"),
+        ("model.encoder", 3, "model.encoder: expected an object, received 3"),
+        ("model.feedforward", {"num_layers": 1, "hidden_dims": 2, "activations": "os.system"}, "received 'os.system'"),
+        ("model.feedforward", {"num_layers": 2, "hidden_dims": [3], "activations": "relu"}, "expected 2, one a layer"),
+        ("token_indexers.elmo.type", "pretrained_transformer", "token_indexers.elmo.type: received 'pretrained"),
+        ("token_indexers.elmo.static_namespace", "others", "the vocabulary has no 'others'|static words"),
+        ("token_indexers.more", {"type": "single_id"}, "expected an embedder for each indexer"),
+        ("model.text_field_embedder.token_embedders.elmo.layers", 7, "layers: expected one of"),
+        ("model.text_field_embedder.token_embedders.elmo.options", None, "options of its biLM are missing"),
+    ],
+)
+def test_a_part_that_nobody_knows_is_named(tagger: Tagger, folder: Path, path: str, value: Any, message: str) -> None:
+    config = changed(path, value)
+    vocabulary = json.loads((folder / "config.json").read_text())["vocabulary"]
+    (folder / "config.json").write_text(json.dumps({**config, "vocabulary": vocabulary}))
+    with pytest.raises(ConfigError, match=message) as caught:
+        elmo_tagger.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_is_written_as_it_is_read(tagger: Tagger) -> None:
+    assert TaggerConfig.from_dict(json.loads(json.dumps(tagger.config.to_dict()))) == tagger.config
+
+
+HEAVY = ("torchvision", "transformers", "scipy", "sklearn", "pandas", "torch._dynamo", "allennlp", "seqeval")
+
+
+def test_a_prediction_imports_little(folder: Path) -> None:
+    code = (
+        "import sys, elmo_tagger\n"
+        f"elmo_tagger.load({str(folder)!r})('Emma Stone flew to Oslo.')\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
