@@ -72,7 +72,7 @@ def test_a_batch_is_tagged_as_allennlp_predict_tags_it(pair: Pair, inputs: list[
     expected = pair.predictor.predict_batch_json(inputs)
     found = [assert_same(*both) for both in zip(pair.tagger.pipe(inputs, top_k=3), expected, strict=True)]
     if pair.tagger.labels:
-        assert sum(found) > 20
+        assert sum(found) > 10
 
 
 def test_a_document_alone_is_tagged_as_allennlp_predict_tags_it(pair: Pair, inputs: list[dict[str, Any]]) -> None:
