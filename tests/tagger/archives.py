@@ -140,7 +140,7 @@ def make_archive(config: dict[str, Any], directory: Path) -> Path:
         for name, parameter in model.named_parameters():
             if "bilm" not in name:
                 # such that tags vary and many are unsure
-                scale = 2.0 if "tag_projection" in name else 0.4
+                scale = 2.0 if "tag_projection" in name or "_feedforward" in name else 0.4
                 parameter.normal_(0, scale if parameter.dim() > 1 else 0.2)
     torch.save(model.state_dict(), directory / "best.th")
     archive_model(str(directory), weights="best.th")
