@@ -65,7 +65,7 @@ def deviation_costs(trellis: Trellis, path: Array, free: Array) -> Array:
         (B, T, K), infinite where there is no such deviation.
     """
     steps, sentences = np.arange(len(path))[:, None], np.arange(path.shape[1])
-    ahead = np.empty_like(trellis.scores)
+    ahead = np.zeros_like(trellis.scores)  # whose rows of padding would hold whatever was in memory
     ahead[:-1] = trellis.incoming[path[1:]]
     ahead[trellis.last, sentences] = trellis.end
     through = trellis.scores + ahead
