@@ -93,7 +93,7 @@ class LstmSteps(torch.autograd.Function):
                 of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, in_block])
                 _unclipped_(of_cell, cells[:, words], ctx.clips[0])
                 of_cell_gates, of_output_gate = of_gates[:, words].tensor_split([3 * hidden_width], dim=-1)
-                of_cell_gates.unflatten(-1, (3, -1)).mul_(of_cell.to(narrow).unsqueeze(2))
+                torch.unflatten(of_cell_gates, -1, (3, -1)).mul_(of_cell.to(narrow).unsqueeze(2))
                 of_output_gate.mul_(of_hidden)
                 of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
                 later_output[:, :size] = to_output(of_gates[:, words])
