@@ -58,8 +58,8 @@ class Archive:
         Raises:
             ArchiveError: They are missing, damaged, or anything but tensors.
         """
-        name = next((each for each in WEIGHTS_NAMES if (self.directory / each).is_file()), WEIGHTS_NAMES[0])
-        return read_weights(self._file(name), name=self.label(name))
+        path = weights_in(self.directory) or self._file(WEIGHTS_NAMES[0])
+        return read_weights(path, name=self.label(path.name))
 
     def label(self, member: str) -> str:
         """How messages call a file of the archive."""
@@ -71,6 +71,12 @@ class Archive:
             received = "a directory" if path.is_dir() else "none"
             raise ArchiveError(f"{self.name}: expected a file {member} in it, received {received}")
         return path
+
+
+def weights_in(directory: str | Path) -> Path | None:
+    """The file of weights in a directory, or None."""
+    paths = (Path(directory) / name for name in WEIGHTS_NAMES)
+    return next((each for each in paths if each.is_file()), None)
 
 
 @contextmanager

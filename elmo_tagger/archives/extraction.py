@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, shown
 
 PIECE = 2**20  # bytes that are read at once
 MAX_MEMBERS = 10_000
@@ -27,27 +27,40 @@ class ArchiveError(ElmoTaggerError):
 def extracted(file: BinaryIO, name: str) -> Iterator[Path]:
     """A temporary folder with the files of a `.tar.gz`; it is removed at the end, whatever happens.
 
-    The whole stream is read, so that its checksum counts: `tarfile` alone stops at the last member and never sees it.
-
     Args:
         file: The archive, at its beginning.
         name: Of the archive, for messages.
 
     Raises:
-        ArchiveError: It is damaged or cut off, is no `.tar.gz`, takes more room than there is, or has a member that is
-            no file or folder, or whose name leads out of the archive.
+        ArchiveError: As `extract`.
     """
     with tempfile.TemporaryDirectory(prefix="elmo-tagger-", ignore_cleanup_errors=True) as folder:
-        directory = Path(folder).resolve()
-        try:
-            with gzip.GzipFile(fileobj=file) as packed:
-                stream = _Forward(packed, name)
-                with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as archive:
-                    _extract(archive, directory, name)
-                _check_rest(stream, name)
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            raise ArchiveError(f"{name}: expected a complete archive (model.tar.gz): {error}") from error
-        yield directory
+        extract(file, Path(folder), name)
+        yield Path(folder)
+
+
+def extract(file: BinaryIO, directory: Path, name: str) -> None:
+    """Unpack a `.tar.gz` into an empty folder.
+
+    The whole stream is read, so that its checksum counts: `tarfile` alone stops at the last member and never sees it.
+
+    Args:
+        file: The archive, at its beginning.
+        directory: The folder.
+        name: Of the archive, for messages.
+
+    Raises:
+        ArchiveError: It is damaged or cut off, is no `.tar.gz`, takes more room than there is, or has a member that is
+            no file or folder, or whose name leads out of the archive. What was unpacked until then stays.
+    """
+    try:
+        with gzip.GzipFile(fileobj=file) as packed:
+            stream = _Forward(packed, name)
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as archive:
+                _extract_members(archive, directory, name)
+            _check_rest(stream, name)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise ArchiveError(f"{name}: expected a complete archive (model.tar.gz): {error}") from error
 
 
 class _Forward:
@@ -75,7 +88,7 @@ class _Forward:
         return self._packed.tell()
 
 
-def _extract(archive: tarfile.TarFile, directory: Path, name: str) -> None:
+def _extract_members(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     free = shutil.disk_usage(directory).free
     taken = 0
     for number, member in enumerate(archive, start=1):
@@ -100,15 +113,18 @@ def _extract(archive: tarfile.TarFile, directory: Path, name: str) -> None:
 
 def _target(member: tarfile.TarInfo, directory: Path, name: str) -> Path:
     """Where a member goes; links, devices and the like have no business in an archive of a model."""
-    shown = repr(member.name[:80])
-    path = PurePosixPath(member.name)
+    path, where = PurePosixPath(member.name), f"{name}: {shown(member.name)}"
     if len(member.name) > MAX_NAME or "\\" in member.name or "\0" in member.name:
-        raise ArchiveError(f"{name}: {shown} is no name of a file: expected at most {MAX_NAME} characters, no \\")
+        raise ArchiveError(
+            f"{name}: {shown(member.name)} is no name of a file: expected at most {MAX_NAME} characters, no \\"
+        )
     inside = not path.is_absolute() and ".." not in path.parts
     if not inside or not (member.isreg() or member.isdir()) or member.issparse():
-        raise ArchiveError(f"{name}: {shown} is no file or directory within the archive; nothing was loaded")
+        raise ArchiveError(
+            f"{name}: {shown(member.name)} is no file or directory within the archive; nothing was loaded"
+        )
     if member.size < 0:
-        raise ArchiveError(f"{name}: {shown}: expected a size, received {member.size}")
+        raise ArchiveError(f"{where}: expected a size, received {member.size}")
     return directory / path
 
 

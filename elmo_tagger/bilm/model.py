@@ -113,6 +113,7 @@ class Bilm(nn.Module):
             OSError: A file cannot be read.
         """
         options = Options.from_file(options_file)
+        hdf5_weights.check(options, weight_file)  # before anything of the options' sizes is made
         # no random start is drawn that the file would only overwrite
         with Uninitialized():
             bilm = cls(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, shown
+from elmo_tagger.text.files import DataError
+from elmo_tagger.text.strict_json import parse_object
 
 # 256 UTF-8 bytes, begin and end of sentence, begin and end of word, filling (bilm/data.py, UnicodeCharsVocabulary)
 CHARACTERS = 261
 _TRAINING_CHARACTERS = CHARACTERS  # what bilm-tf's training writes
 _USE_CHARACTERS = CHARACTERS + 1  # what bilm-tf's users write: one more for a wholly padded position
 _ACTIVATIONS = ("relu", "tanh")
+_MAX_CHARACTERS = 1000  # every word is filled up to as many; bilm-tf has 50
+_MAX_FLOAT32 = 3.4e38
 
 
 class OptionsError(ElmoTaggerError):
@@ -88,9 +91,9 @@ class Options:
             OSError: The file cannot be read.
         """
         try:
-            raw = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise OptionsError(f"{path}: expected a JSON object with the options of a biLM: {error}") from error
+            raw = parse_object(Path(path).read_bytes(), name=str(path))
+        except DataError as error:
+            raise OptionsError(str(error)) from error
         return cls.from_dict(raw, source=str(path))
 
     @classmethod
@@ -149,8 +152,9 @@ def _char_cnn(fields: _Fields) -> CharCnnOptions:
     if highway < 0:
         raise fields.error("n_highway", "a number of layers, 0 or more", highway)
     longest = fields.take("max_characters_per_token", int)
-    if longest < 3:
-        raise fields.error("max_characters_per_token", "at least 3 (a begin mark, one byte, an end mark)", longest)
+    if not 3 <= longest <= _MAX_CHARACTERS:
+        expected = f"3 (a begin mark, one byte, an end mark) to {_MAX_CHARACTERS}"
+        raise fields.error("max_characters_per_token", expected, longest)
     filters = _filters(fields, longest)
     fields.finish()
     return CharCnnOptions(
@@ -197,14 +201,14 @@ class _Fields:
 
     def __init__(self, raw: Any, *, where: str, path: str = "") -> None:
         if not isinstance(raw, Mapping):
-            raise OptionsError(f"{where}: {path.rstrip('.') or 'options'}: expected an object, received {raw!r}")
+            raise OptionsError(f"{where}: {path.rstrip('.') or 'options'}: expected an object, received {shown(raw)}")
         self._raw = dict(raw)
         self._where = where
         self._path = path
         self._taken: list[str] = []
 
     def error(self, name: str, expected: str, received: object) -> OptionsError:
-        return OptionsError(f"{self._where}: {self._path}{name}: expected {expected}, received {received!r}")
+        return OptionsError(f"{self._where}: {self._path}{name}: expected {expected}, received {shown(received)}")
 
     def take(self, name: str, kind: type, *, default: Any = _REQUIRED) -> Any:
         self._taken.append(name)
@@ -221,23 +225,21 @@ class _Fields:
 
     def positive(self, name: str) -> int:
         value: int = self.take(name, int)
-        if value < 1:
-            raise self.error(name, "a positive integer", value)
+        if not 1 <= value < 2**31:
+            raise self.error(name, "a positive integer below 2**31", value)
         return value
 
     def clip(self, name: str) -> float | None:
         self._taken.append(name)
-        value = self._raw.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            raise self.error(name, "a positive number, or null for no clipping", value)
+        value: float | None = self._raw.get(name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and 0 < value <= _MAX_FLOAT32):
+            raise self.error(name, "a positive number of float32, or null for no clipping", value)
         return value
 
     def finish(self) -> None:
         """A misspelt optional field would be silently replaced by its default."""
         unknown = sorted(set(self._raw) - set(self._taken))
         if unknown:
-            raise OptionsError(
-                f"{self._where}: unknown {self._path}{unknown[0]}: expected only {', '.join(sorted(self._taken))}"
-            )
+            field = f"{self._path}{shown(unknown[0])[1:-1]}"
+            raise OptionsError(f"{self._where}: unknown {field}: expected only {', '.join(sorted(self._taken))}")

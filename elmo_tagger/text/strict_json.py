@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any, NoReturn
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError
 
 MAX_DEPTH = 100
@@ -49,7 +50,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in found if keys.count(key) > 1)
-        raise ValueError(f"key {twice[:80]!r} twice in one object")
+        raise ValueError(f"key {shown(twice)} twice in one object")
     return found
 
 
@@ -60,7 +61,7 @@ def _no_number(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"the number {text[:80]} is beyond the range of a float")
+        raise ValueError(f"the number {shown(text)[1:-1]} is beyond the range of a float")
     return value
 
 

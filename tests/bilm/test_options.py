@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 
 import pytest
 
@@ -63,18 +64,22 @@ def test_optional_fields_have_the_original_defaults():
         ("lstm.dim", KeyError, "o.json: lstm.dim is missing: expected an integer"),
         ("lstm.dim", "64", "o.json: lstm.dim: expected an integer, received '64'"),
         ("lstm.dim", True, "o.json: lstm.dim: expected an integer, received True"),
-        ("lstm.dim", 0, "o.json: lstm.dim: expected a positive integer, received 0"),
-        ("lstm.projection_dim", -1, "o.json: lstm.projection_dim: expected a positive integer, received -1"),
-        ("lstm.n_layers", 0, "o.json: lstm.n_layers: expected a positive integer, received 0"),
+        ("lstm.dim", 0, "o.json: lstm.dim: expected a positive integer below 2**31, received 0"),
+        (
+            "lstm.projection_dim",
+            -1,
+            "o.json: lstm.projection_dim: expected a positive integer below 2**31, received -1",
+        ),
+        ("lstm.n_layers", 0, "o.json: lstm.n_layers: expected a positive integer below 2**31, received 0"),
         (
             "lstm.cell_clip",
             0,
-            "o.json: lstm.cell_clip: expected a positive number, or null for no clipping, received 0",
+            "o.json: lstm.cell_clip: expected a positive number of float32, or null for no clipping, received 0",
         ),
         (
             "lstm.proj_clip",
             "3",
-            "o.json: lstm.proj_clip: expected a positive number, or null for no clipping, received '3'",
+            "o.json: lstm.proj_clip: expected a positive number of float32, or null for no clipping, received '3'",
         ),
         (
             "lstm.use_skip_connections",
@@ -100,9 +105,26 @@ def test_optional_fields_have_the_original_defaults():
         (
             "char_cnn.max_characters_per_token",
             2,
-            "o.json: char_cnn.max_characters_per_token: expected at least 3 (a begin mark, one byte, an end mark), "
+            "o.json: char_cnn.max_characters_per_token: expected 3 (a begin mark, one byte, an end mark) to 1000, "
             "received 2",
         ),
+        (
+            "char_cnn.max_characters_per_token",
+            10**9,
+            "o.json: char_cnn.max_characters_per_token: expected 3 (a begin mark, one byte, an end mark) to 1000, "
+            "received 1000000000",
+        ),
+        (
+            "lstm.dim",
+            2**63,
+            "o.json: lstm.dim: expected a positive integer below 2**31, received 9223372036854775808",
+        ),
+        (
+            "lstm.cell_clip",
+            1e308,
+            "o.json: lstm.cell_clip: expected a positive number of float32, or null for no clipping, received 1e+308",
+        ),
+        ("lstm", "x" * 10**6, f"o.json: lstm: expected an object, received '{'x' * 79}…'"),
         ("char_cnn.filters", [], "o.json: char_cnn.filters: expected at least one [width, number] pair, received []"),
         (
             "char_cnn.filters",
@@ -122,13 +144,19 @@ def test_a_wrong_field_is_named(path, value, message):
     assert str(caught.value) == message
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "options.json: expected a JSON object: Expecting"),
+        ("[1]", "options.json: expected a JSON object, received a list"),
+        ('{"lstm":' * 10_000 + "1" + "}" * 10_000, "options.json: expected at most 100 levels"),
+        ('{"lstm": {"cell_clip": 1e999}}', "options.json: expected a JSON object: the number 1e999"),
+    ],
+    ids=["torn", "list", "10,000 levels", "1e999"],
+)
+def test_a_file_that_is_no_object_is_named(content, message, tmp_path):
     path = tmp_path / "options.json"
-    path.write_text("{")
-    with pytest.raises(
-        OptionsError, match=r"options.json: expected a JSON object with the options of a biLM: Expecting"
-    ):
+    path.write_text(content)
+    with pytest.raises(OptionsError, match=re.escape(message)) as caught:
         Options.from_file(path)
-    path.write_text("[1]")
-    with pytest.raises(OptionsError, match=r"options.json: options: expected an object, received \[1\]"):
-        Options.from_file(path)
+    assert "\n" not in str(caught.value)

@@ -8,23 +8,23 @@ state of its state dict; whoever finds trained weights reads it from there, with
 from __future__ import annotations
 
 import json
-import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from elmo_tagger.archives import ArchiveError, read_weights, weights_in
+from elmo_tagger.bilm.loading.hdf5_weights import check_parameters
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.text.strict_json import parse_object
 
 KIND = "elmo_hdf5"
-# In an archive; in the directory of a training run.
-WEIGHTS_NAMES = ("weights.th", "best.th")
 SUFFIX = "_extra_state"
 _BILM, _MIX = "bilm.", "scalar_mix_0."
 
@@ -49,11 +49,18 @@ class Checkpoint:
     source: str = "the archive"
 
     def bilm(self, **arguments: Any) -> Bilm:
-        """The biLM, as training left it; `arguments` are the constructor's."""
-        options = Options.from_dict(self.description["options"], source=f"{self.source}'s weights")
+        """The biLM, as training left it; `arguments` are the constructor's.
+
+        Raises:
+            OptionsError: The options are not those of a biLM.
+            WeightsError: They describe another biLM than the tensors.
+        """
+        options = Options.from_dict(self.description.get("options", {}), source=f"{self.source}'s weights")
+        tensors = self._part(_BILM)
+        check_parameters(options, tensors, source=self.source)
         with Uninitialized():
             bilm = Bilm(options, **arguments)
-        bilm.load_state_dict(self._part(_BILM))
+        bilm.load_state_dict(tensors)
         return bilm
 
     def mix(self) -> ScalarMix:
@@ -73,8 +80,12 @@ class Checkpoint:
                 f"{self.source}: the mix normalises over the whole batch (layer_norm batch), so a sentence has no "
                 "vectors of its own: expected a mix trained with layer_norm none or token"
             )
-        mix = ScalarMix(len(parameters) - 1, layer_norm=layer_norm)
-        mix.load_state_dict(parameters)
+        try:
+            mix = ScalarMix(len(parameters) - 1, layer_norm=layer_norm)
+            mix.load_state_dict(parameters)
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{self.source}: expected a learnt mix of layers: {reason}") from error
         return mix.requires_grad_(False)
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
@@ -90,30 +101,19 @@ def encode(description: dict[str, Any]) -> Tensor:
 def decode(state: Any) -> dict[str, Any] | None:
     """The inverse of `encode`; None for what is no description of ours."""
     try:
-        description: dict[str, Any] = json.loads(bytes(state.tolist()).decode())
-        return description if description.pop("kind") == KIND else None
-    except (AttributeError, ValueError, TypeError, KeyError):
+        description = parse_object(bytes(state.tolist()), name=SUFFIX)
+    except (AttributeError, ValueError, TypeError):
         return None
+    return description if description.pop("kind", None) == KIND else None
 
 
-def read(path: Path, *, source: str) -> list[Checkpoint]:
-    """All embedders that a weight file of PyTorch describes.
+def described(state: Mapping[str, Tensor], *, source: str) -> list[Checkpoint]:
+    """All embedders that a state dict describes.
 
     Args:
-        path: The file. It may hold tensors alone: nothing in it is executed.
-        source: Where it comes from, for messages.
-
-    Raises:
-        CheckpointError: It is damaged, or holds anything but tensors.
-        OSError: It cannot be read.
+        state: The tensors of a trained model.
+        source: Where they come from, for messages.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{source}: expected weights as PyTorch stores tensors: {reason}") from error
     found = []
     for key, value in state.items():
         description = decode(value) if key.endswith(SUFFIX) else None
@@ -122,12 +122,6 @@ def read(path: Path, *, source: str) -> list[Checkpoint]:
             tensors = {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
             found.append(Checkpoint(description, tensors, source))
     return found
-
-
-def weights_in(directory: str | Path) -> Path | None:
-    """The file with trained weights in a directory, or None."""
-    paths = (Path(directory) / name for name in WEIGHTS_NAMES)
-    return next((each for each in paths if each.is_file()), None)
 
 
 def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> list[Checkpoint]:
@@ -142,17 +136,17 @@ def find(serialization_dir: str | None, options_file: str | None, weight_file: s
         weight_file: As in the config.
 
     Raises:
-        CheckpointError: The weights of an archive are damaged. (Those of an interrupted training are passed over.)
+        ArchiveError: The weights of an archive are damaged. (Those of an interrupted training are passed over.)
     """
-    path = weights_in(serialization_dir) if serialization_dir is not None else None
+    path = None if serialization_dir is None else weights_in(serialization_dir)
     if path is None:
         return []
     try:
-        found = read(path, source=str(path))
-    except CheckpointError:
-        if path.name == WEIGHTS_NAMES[0]:
-            raise
-        return []
+        found = described(read_weights(path), source=str(path))
+    except ArchiveError:
+        if path.name == "best.th":
+            return []
+        raise
     if len(found) > 1:
         wanted = (options_file, weight_file)
         found = [s for s in found if (s.description["options_file"], s.description["weight_file"]) == wanted]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -13,11 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from elmo_tagger.bilm.options import Options
+from elmo_tagger.bilm.options import CHARACTERS, Options
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.outputs import Target, new_folder
 
 OPTIONS_NAME, WEIGHTS_NAME = "options.json", "weights.hdf5"
+MAX_DEPTH = 10  # groups in each other; bilm-tf makes five
+SHOWN = 8  # datasets that an error lists
+MAX_RATIO = 1032  # of deflate; a dataset of more was never written
 _DTYPES = {"float32": np.float32, "float16": np.float16}
 
 
@@ -32,11 +37,13 @@ class Slot:
     Attributes:
         dataset: Path in the .hdf5 file.
         parameter: Name in `Bilm.state_dict()`.
+        shape: Of the dataset.
         direction: 0 forward, 1 backward for the parameters that hold both; None for the others.
     """
 
     dataset: str
     parameter: str
+    shape: tuple[int, ...]
     direction: int | None = None
 
     def of(self, parameters: Mapping[str, Tensor]) -> Tensor:
@@ -45,25 +52,57 @@ class Slot:
         return parameter if self.direction is None else parameter[self.direction]
 
 
-def slots(options: Options) -> list[Slot]:
-    """The table of names, in both directions: every dataset of the file, every parameter of the model.
+def slots(options: Options) -> Iterator[Slot]:
+    """The table of names and shapes: every dataset of the file, every parameter of the model, one after another.
 
     Source: https://github.com/allenai/bilm-tf, bilm/training.py, dump_weights.
     """
-    table = [Slot("char_embed", "char_cnn.char_embed")]
-    for i in range(len(options.char_cnn.filters)):
-        table += [Slot(f"CNN/{name}_{i}", f"char_cnn.convolutions.{i}.{name}") for name in ("W_cnn", "b_cnn")]
-    for i in range(options.char_cnn.n_highway):
-        gates = ("W_carry", "b_carry", "W_transform", "b_transform")
-        table += [Slot(f"CNN_high_{i}/{name}", f"char_cnn.highways.{i}.{name}") for name in gates]
-    table += [Slot(f"CNN_proj/{name}", f"char_cnn.{name}") for name in ("W_proj", "b_proj")]
+    cnn, lstm = options.char_cnn, options.lstm
+    width = cnn.n_filters
+    yield Slot("char_embed", "char_cnn.char_embed", (CHARACTERS, cnn.embedding_dim))
+    for i, (window, count) in enumerate(cnn.filters):
+        shapes = {"W_cnn": (1, window, cnn.embedding_dim, count), "b_cnn": (count,)}
+        for name, shape in shapes.items():
+            yield Slot(f"CNN/{name}_{i}", f"char_cnn.convolutions.{i}.{name}", shape)
+    for i in range(cnn.n_highway):
+        for gate in ("carry", "transform"):
+            yield Slot(f"CNN_high_{i}/W_{gate}", f"char_cnn.highways.{i}.W_{gate}", (width, width))
+            yield Slot(f"CNN_high_{i}/b_{gate}", f"char_cnn.highways.{i}.b_{gate}", (width,))
+    yield Slot("CNN_proj/W_proj", "char_cnn.W_proj", (width, lstm.projection_dim))
+    yield Slot("CNN_proj/b_proj", "char_cnn.b_proj", (lstm.projection_dim,))
+    cell = {
+        "W_0": (2 * lstm.projection_dim, 4 * lstm.dim),
+        "B": (4 * lstm.dim,),
+        "W_P_0": (lstm.dim, lstm.projection_dim),
+    }
     for direction in (0, 1):
-        for layer in range(options.lstm.n_layers):
-            cell = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
-            table += [
-                Slot(f"{cell}/{name}", f"lstm.layers.{layer}.{name}", direction) for name in ("W_0", "B", "W_P_0")
-            ]
-    return table
+        for layer in range(lstm.n_layers):
+            for name, shape in cell.items():
+                dataset = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell/{name}"
+                yield Slot(dataset, f"lstm.layers.{layer}.{name}", shape, direction)
+
+
+def check_parameters(options: Options, parameters: Mapping[str, Tensor], *, source: str) -> None:
+    """Hold the options against tensors, so that no biLM is built which they cannot fill.
+
+    Args:
+        options: The biLM's.
+        parameters: By the names in `Bilm.state_dict()`.
+        source: Where they come from, for messages.
+
+    Raises:
+        WeightsError: A tensor is missing, not known, or of another shape.
+    """
+    expected: dict[str, tuple[int, ...]] = {}
+    for slot in slots(options):
+        expected[slot.parameter] = slot.shape if slot.direction is None else (2, *slot.shape)
+        if slot.parameter not in parameters:
+            shape = expected[slot.parameter]
+            raise WeightsError(f"{source}: missing {slot.parameter} {shape}: the options describe a model that has it")
+    for name, tensor in parameters.items():
+        if tensor.shape != expected.get(name):
+            received, wanted = tuple(tensor.shape), expected.get(name, "none")
+            raise WeightsError(f"{source}: {name}: expected shape {wanted} by the options, received {received}")
 
 
 def load(model: nn.Module, options: Options, path: str | Path) -> None:
@@ -77,22 +116,50 @@ def load(model: nn.Module, options: Options, path: str | Path) -> None:
         path: The .hdf5 file. Links out of the file, and soft links at all, are refused.
 
     Raises:
-        WeightsError: The file is not HDF5 or damaged, a dataset is missing, not known, of another shape than the
-            options say, or has values that are not finite.
+        WeightsError: As `check`, or there are values that are not finite.
         OSError: The file cannot be read.
     """
-    path = Path(path)
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    with _opened(options, Path(path)) as datasets:
+        for slot in slots(options):
+            if slot.dataset in datasets:
+                _read(datasets[slot.dataset], slot.of(parameters), Path(path))
+            elif slot.dataset == "CNN_proj/W_proj":
+                nn.init.eye_(slot.of(parameters))
+            else:
+                nn.init.zeros_(slot.of(parameters))
+
+
+def check(options: Options, path: str | Path) -> None:
+    """Hold the options against a file, so that no biLM is built which it cannot fill.
+
+    Args:
+        options: The biLM's.
+        path: The .hdf5 file.
+
+    Raises:
+        WeightsError: The file is not HDF5 or damaged, a dataset is missing, not known, or of another shape than the
+            options say.
+        OSError: The file cannot be read.
+    """
+    with _opened(options, Path(path)):
+        pass
+
+
+@contextmanager
+def _opened(options: Options, path: Path) -> Iterator[dict[str, h5py.Dataset]]:
+    """The datasets of a file that fits the options; those of a projection that it leaves out are not among them."""
     with path.open("rb"):  # h5py's message for a missing file is hard to read
         pass
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
     try:
         with h5py.File(path, "r") as file:
             datasets = _datasets(file, path)
-            table = _present(slots(options), datasets, parameters, path)
-            _check_shapes(table, datasets, parameters, path, options)
-            for slot in table:
-                _read(datasets[slot.dataset], slot.of(parameters), path)
-    except (OSError, RuntimeError, KeyError) as error:
+            _check_names(options, datasets, path)
+            _check_shapes(options, datasets, path)
+            yield datasets
+    except WeightsError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         # what h5py raises for a file that is cut short, overwritten, or something else altogether
         raise WeightsError(f"{path}: expected an HDF5 file with the weights of a biLM: {error}") from error
 
@@ -132,16 +199,28 @@ def _as(dtype: str, slot: Slot, parameters: Mapping[str, Tensor]) -> npt.NDArray
 
 def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
     """All datasets by their path; whatever could read another file is refused before it is opened."""
-    links: dict[str, object] = {}
-    file.visititems_links(lambda name, link: links.__setitem__(name, link))
-    for name, link in links.items():
-        if not isinstance(link, h5py.HardLink):
-            raise WeightsError(f"{path}: {name} is a {_kind(link)}: expected the values themselves")
-    found = {name: file[name] for name in links}
-    datasets = {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
-    for name, dataset in datasets.items():
+    datasets: dict[str, h5py.Dataset] = {}
+    seen, waiting = {file["/"]}, [("", file["/"])]
+    while waiting:  # a loop: h5py's own visits recurse in C, and end the process in a file of many levels
+        prefix, group = waiting.pop()
+        for name in group:
+            if not isinstance(name, str) or not name.isascii():  # h5py gives bytes where they are no text
+                raise WeightsError(f"{path}: {name[:80]!a}: expected the names that bilm-tf gives")
+            place = f"{prefix}{name}"
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise WeightsError(f"{path}: {place} is a {_kind(link)}: expected the values themselves")
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                datasets[place] = item
+            elif isinstance(item, h5py.Group) and item not in seen:
+                if place.count("/") > MAX_DEPTH:
+                    raise WeightsError(f"{path}: expected at most {MAX_DEPTH} groups in each other, received more")
+                seen.add(item)
+                waiting.append((f"{place}/", item))
+    for place, dataset in datasets.items():
         if dataset.is_virtual or dataset.external:
-            raise WeightsError(f"{path}: {name} keeps its values in another file: expected the values themselves")
+            raise WeightsError(f"{path}: {place} keeps its values in another file: expected the values themselves")
     return datasets
 
 
@@ -151,43 +230,40 @@ def _kind(link: object) -> str:
     return f"soft link to {link.path}" if isinstance(link, h5py.SoftLink) else "link of an unknown kind"
 
 
-def _present(
-    table: list[Slot], datasets: Mapping[str, h5py.Dataset], parameters: Mapping[str, Tensor], path: Path
-) -> list[Slot]:
-    """The slots to fill, after a check that file and table name the same datasets."""
-    missing = [slot for slot in table if slot.dataset not in datasets]
-    if {slot.dataset for slot in missing} == {"CNN_proj/W_proj", "CNN_proj/b_proj"}:
-        weight, bias = (slot.of(parameters) for slot in missing)
-        if weight.shape[0] == weight.shape[1]:
-            nn.init.eye_(weight)
-            nn.init.zeros_(bias)
-            table, missing = [slot for slot in table if slot not in missing], []
+def _check_names(options: Options, datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
+    """Whether file and table name the same datasets."""
+    # not all of them: options can claim any number of layers
+    missing = list(islice((slot for slot in slots(options) if slot.dataset not in datasets), SHOWN + 1))
+    square = options.char_cnn.n_filters == options.lstm.projection_dim
+    if square and {slot.dataset for slot in missing} == {"CNN_proj/W_proj", "CNN_proj/b_proj"}:
+        missing = []
     if missing:
-        shapes = ", ".join(f"{slot.dataset} {tuple(slot.of(parameters).shape)}" for slot in missing)
+        shapes = _listed([f"{slot.dataset} {slot.shape}" for slot in missing])
         raise WeightsError(f"{path}: missing {shapes}: the options describe a model that has them")
-    unused = sorted(set(datasets) - {slot.dataset for slot in table})
+    unused = sorted(set(datasets) - {slot.dataset for slot in slots(options)})
     if unused:
-        shapes = ", ".join(f"{name} {datasets[name].shape}" for name in unused)
+        shapes = _listed([f"{name} {datasets[name].shape}" for name in unused[: SHOWN + 1]])
         raise WeightsError(f"{path}: not used {shapes}: the options describe a model without them")
-    return table
 
 
-def _check_shapes(
-    table: list[Slot],
-    datasets: Mapping[str, h5py.Dataset],
-    parameters: Mapping[str, Tensor],
-    path: Path,
-    options: Options,
-) -> None:
+def _listed(items: list[str]) -> str:
+    return ", ".join(items[:SHOWN]) + (", ..." if len(items) > SHOWN else "")
+
+
+def _check_shapes(options: Options, datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
     # all shapes before any value: a refused file leaves the model as it was
-    for slot in table:
-        dataset, expected = datasets[slot.dataset], tuple(slot.of(parameters).shape)
-        if dataset.shape != expected:
+    for slot in slots(options):
+        dataset = datasets.get(slot.dataset)
+        if dataset is None:  # the projection that may be left out
+            continue
+        if dataset.shape != slot.shape:
             raise WeightsError(
-                f"{path}: {slot.dataset}: expected shape {expected} by {options.source}, received {dataset.shape}"
+                f"{path}: {slot.dataset}: expected shape {slot.shape} by {options.source}, received {dataset.shape}"
             )
-        if dataset.dtype.kind != "f":
+        if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
             raise WeightsError(f"{path}: {slot.dataset}: expected floating-point values, received {dataset.dtype}")
+        if dataset.nbytes > MAX_RATIO * dataset.id.get_storage_size():
+            raise WeightsError(f"{path}: {slot.dataset}: expected {dataset.shape} values, received none")
 
 
 def _read(dataset: h5py.Dataset, target: Tensor, path: Path) -> None:

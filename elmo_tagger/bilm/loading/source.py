@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import tarfile
 from pathlib import Path
 from typing import Any
 
-from elmo_tagger.bilm.loading import checkpoint, hdf5_weights
+from elmo_tagger.archives import weights_in
+from elmo_tagger.bilm.loading import hdf5_weights
 from elmo_tagger.bilm.loading.archive import read_archive
 from elmo_tagger.bilm.loading.bundled import BUNDLED, files_of
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.errors import ElmoTaggerError
+
+GZIP = b"\x1f\x8b"  # what every archive begins with
 
 
 class WeightsSourceError(ElmoTaggerError):
@@ -39,7 +41,8 @@ def load_bilm(
         WeightsSourceError: The source names no biLM.
         OptionsError: The options are not those of a biLM.
         WeightsError: The weights are damaged or do not fit the options.
-        CheckpointError: The archive is damaged or has no biLM.
+        ArchiveError: The archive is damaged.
+        CheckpointError: It has no biLM.
         OSError: A file cannot be read.
     """
     kept: dict[str, Any] = {"precision": precision, "rounded_weights": rounded_weights}
@@ -86,8 +89,9 @@ def local(source: str) -> Path:
 
 def _is_archive(path: Path) -> bool:
     if path.is_dir():
-        return not (path / hdf5_weights.WEIGHTS_NAME).exists() and checkpoint.weights_in(path) is not None
-    return tarfile.is_tarfile(path)
+        return not (path / hdf5_weights.WEIGHTS_NAME).exists() and weights_in(path) is not None
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
 
 
 def _pair(source: str, path: Path, options_file: str | None) -> tuple[Path, Path]:

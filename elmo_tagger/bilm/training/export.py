@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from elmo_tagger.archives import read_weights, weights_in
 from elmo_tagger.bilm.loading import checkpoint
 from elmo_tagger.bilm.loading.checkpoint import CheckpointError
 from elmo_tagger.bilm.loading.hdf5_weights import WEIGHTS_NAME
@@ -28,6 +29,7 @@ def export(run: str | Path, directory: Target, *, dtype: str = "float32") -> Pat
         The file with the weights.
 
     Raises:
+        ArchiveError: The weights are damaged.
         CheckpointError: There is no biLM.
         ValueError: Other sources' errors; another dtype, or values that it cannot hold.
         OSError: A file cannot be read or written.
@@ -38,10 +40,10 @@ def export(run: str | Path, directory: Target, *, dtype: str = "float32") -> Pat
 
 def _load(run: str) -> Bilm:
     path = Path(run)
-    last = _last_checkpoint(path) if path.is_dir() and checkpoint.weights_in(path) is None else None
+    last = _last_checkpoint(path) if path.is_dir() and weights_in(path) is None else None
     if last is None:
         return load_bilm(run)
-    found = checkpoint.read(last, source=str(last))
+    found = checkpoint.described(read_weights(last), source=str(last))
     if len(found) != 1:
         raise CheckpointError(f"{last}: expected a model with one biLM, this one has {len(found)}")
     return found[0].bilm()

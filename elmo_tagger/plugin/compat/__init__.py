@@ -3,7 +3,8 @@
 What has to happen before AllenNLP is imported is in `elmo_tagger.startup`.
 """
 
-from elmo_tagger.plugin.compat.archives import extract_archives_safely
+from elmo_tagger.plugin.compat.archives import open_archives_as_data
+from elmo_tagger.plugin.compat.class_names import refuse_names_of_archives
 from elmo_tagger.plugin.compat.config_errors import (
     explain_jsonnet_errors,
     explain_overrides,
@@ -26,11 +27,12 @@ check_validation_metric()
 evaluate_on_every_process()
 explain_jsonnet_errors()
 explain_overrides()
-extract_archives_safely()
 keep_random_states_in_checkpoints()
 look_before_training()
 name_unknown_keys()
 name_unknown_types()
+open_archives_as_data()
+refuse_names_of_archives()
 replace_reduce_on_plateau()
 shuffle_by_default()
 skip_torn_checkpoints()

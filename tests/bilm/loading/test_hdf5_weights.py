@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import h5py
@@ -162,9 +163,21 @@ def break_virtual(file):
     file.create_virtual_dataset("char_embed", layout)
 
 
+def break_type(file):
+    del file["char_embed"]
+    file["char_embed"] = np.zeros((261, 3), np.longdouble)
+
+
+def break_promise(file):
+    del file["char_embed"]
+    file.create_dataset("char_embed", (261, 3), "f4", chunks=(261, 3))  # nothing is written
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (break_type, "{path}: char_embed: expected floating-point values, received " + str(np.dtype(np.longdouble))),
+        (break_promise, "{path}: char_embed: expected (261, 3) values, received none"),
         (
             break_missing,
             "{path}: missing CNN/b_cnn_0 (2,), " + CELL + "/W_0 (10, 24): the options describe a model that has them",
@@ -214,6 +227,50 @@ def test_a_cycle_of_groups_ends(saved):
     with h5py.File(saved[1], "r+") as file:
         file["CNN/again"] = file["/"]
     assert Bilm.load(*saved).options == random_bilm().options
+
+
+def test_a_name_that_is_no_text_is_refused(saved):
+    options, path = saved
+    with h5py.File(path, "r+") as file:
+        h5py.h5g.create(file.id, b"\xff\xfe")
+        h5py.h5o.link(file["char_embed"].id, file.id, b"CNN/\xff")
+    with pytest.raises(WeightsError, match=r"weights\.hdf5: b'\S+': expected the names that bilm-tf gives$") as caught:
+        Bilm.load(options, path)
+    assert str(caught.value).isascii()
+
+
+def test_two_thousand_nested_groups_are_refused(saved):
+    options, path = saved
+    with h5py.File(path, "r+") as file:
+        group = file
+        for _ in range(2000):
+            group = group.create_group("g")
+        group["x"] = np.zeros(1, "f4")
+    with pytest.raises(WeightsError, match=r"weights\.hdf5: expected at most 10 groups in each other"):
+        Bilm.load(options, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_layers": 10**9}, r"missing RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0 \(10, 24\), .*, \.\.\.: the options"),
+        ({"dim": 10**9}, r"W_0: expected shape \(10, 4000000000\) by"),
+        ({"projection_dim": 10**9}, r"W_proj: expected shape \(8, 1000000000\) by"),
+        ({"filters": [[1, 1]] * 200_000}, "missing CNN/W_cnn_3"),
+        ({"n_highway": 10**9}, "missing CNN_high_1/W_carry"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_sizes_without_weights_are_refused_before_anything_is_allocated(change, message, saved, monkeypatch):
+    options, path = saved
+    raw = json.loads(options.read_text())
+    for part in raw.values():
+        part.update({key: value for key, value in change.items() if key in part})
+    options.write_text(json.dumps(raw))
+    monkeypatch.setattr(Bilm, "__init__", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(WeightsError, match=message) as caught:
+        Bilm.load(options, path)
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])

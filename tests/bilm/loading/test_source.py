@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from elmo_tagger.bilm import ScalarMix
+from elmo_tagger.archives import ArchiveError
+from elmo_tagger.bilm import Bilm, ScalarMix
 from elmo_tagger.bilm.loading import bundled, checkpoint
 from elmo_tagger.bilm.loading.archive import read_archive
 from elmo_tagger.bilm.loading.checkpoint import CheckpointError
 from elmo_tagger.bilm.loading.source import WeightsSourceError, load_bilm
 from elmo_tagger.bilm.weights_hash import weights_hash
+from elmo_tagger.errors import ElmoTaggerError
 from tests.bilm.random_models import random_bilm
 
 MIX = ScalarMix(3, initial=[1.0, -1.0, 0.5], gamma=2.0)
@@ -35,7 +37,7 @@ def state(prefix: str = "embedder.", *, mix: ScalarMix | None = MIX, **descripti
 def archive(path: Path, content: bytes | None, *, kind: bytes = tarfile.REGTYPE, name: str = "weights.th") -> Path:
     """An archive with other files around the one in question."""
     with tarfile.open(path, "w:gz") as tar:
-        for other in ("config.json", "vocabulary/.lock", "../evil", "/tmp/evil", "meta.json"):
+        for other in ("config.json", "vocabulary/.lock", "meta.json"):
             tar.addfile(tarfile.TarInfo(other), io.BytesIO())
         if content is not None:
             member = tarfile.TarInfo(name)
@@ -178,11 +180,11 @@ class Evil:
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (None, tarfile.REGTYPE, "expected a file weights.th in it, as `allennlp train` writes"),
-        (b"", tarfile.SYMTYPE, "expected a file weights.th in it"),
-        (b"", tarfile.LNKTYPE, "expected a file weights.th in it"),
-        (b"nonsense", tarfile.REGTYPE, "expected weights as PyTorch stores tensors: "),
-        (saved({"a": Evil()}), tarfile.REGTYPE, "expected weights as PyTorch stores tensors: "),
+        (None, tarfile.REGTYPE, "expected a file weights.th in it, received none"),
+        (b"", tarfile.SYMTYPE, "'weights.th' is no file or directory within the archive"),
+        (b"", tarfile.LNKTYPE, "'weights.th' is no file or directory within the archive"),
+        (b"nonsense", tarfile.REGTYPE, "weights.th: expected weights as PyTorch stores tensors: "),
+        (saved({"a": Evil()}), tarfile.REGTYPE, "weights.th: expected tensors alone, received 'posix.system'"),
         (saved({"a": torch.ones(1)}), tarfile.REGTYPE, "expected a model with one embedder elmo_hdf5, this one has 0"),
         (
             saved({**state("a."), **state("b.")}),
@@ -196,17 +198,51 @@ def test_archives_that_are_none_of_ours(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = archive(tmp_path / "a.tar.gz", content, kind=kind)
-    with pytest.raises(CheckpointError, match=rf"a.tar.gz: {message}"):
+    with pytest.raises((ArchiveError, CheckpointError), match=rf"a.tar.gz: {message}"):
         read_archive(path)
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
-    assert not (tmp_path.parent / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_layers": 10**9}, r"missing lstm\.layers\.2\.W_0 \(2, 10, 24\): the options describe a model that has it"),
+        (
+            {"dim": 10**9},
+            r"lstm\.layers\.0\.W_0: expected shape \(2, 10, 4000000000\) by the options, received",
+        ),
+        ({"filters": [[1, 1]] * 200_000}, r"missing char_cnn\.convolutions\.3\.W_cnn"),
+        ({"filters": [[1, 8]]}, r"char_cnn\.convolutions\.0\.W_cnn: expected shape \(1, 1, 3, 8\)"),
+        ({"max_characters_per_token": 10**9}, "expected 3 .* to 1000, received 1000000000"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_description_that_its_tensors_cannot_fill_is_refused(
+    change: dict, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = state()
+    raw = random_bilm().options.to_dict()
+    for part in raw.values():
+        part.update({key: value for key, value in change.items() if key in part})
+    tensors["embedder._extra_state"] = state(options=raw)["embedder._extra_state"]
+    found = read_archive(archive(tmp_path / "a.tar.gz", saved(tensors)))
+    monkeypatch.setattr(Bilm, "__init__", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(ElmoTaggerError, match=message):
+        found.bilm()
+
+
+def test_older_weights_are_read(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(state(), buffer, _use_new_zipfile_serialization=False)
+    bilm = load_bilm(archive(tmp_path / "a.tar.gz", buffer.getvalue()))
+    assert weights_hash(bilm) == weights_hash(random_bilm())
 
 
 @pytest.mark.parametrize("cut", [20, 2000, 9000])
 def test_an_archive_that_is_cut_off(cut: int, files: Path) -> None:
     path = files / "model.tar.gz"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(CheckpointError, match=r"model.tar.gz: expected a complete archive \(model.tar.gz\): "):
+    with pytest.raises(ArchiveError, match=r"model.tar.gz: expected a complete archive \(model.tar.gz\): "):
         read_archive(path)
 
 
