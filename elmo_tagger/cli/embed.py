@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Optional
 
 import typer
 
+from elmo_tagger.cli.options import Force
 from elmo_tagger.cli.terminal import stop, warn
+from elmo_tagger.errors import ElmoTaggerError
 
 if TYPE_CHECKING:
-    from elmo_tagger.vectors.compute import Request
+    from elmo_tagger.bilm import Bilm, ScalarMix
+    from elmo_tagger.cli.progress import EmbeddingProgress
+    from elmo_tagger.vectors.compute import Request, SentenceVectors
+    from elmo_tagger.vectors.destination import Destination
     from elmo_tagger.vectors.model_source import ModelSource
     from elmo_tagger.vectors.sentences import SentenceSource
+    from elmo_tagger.vectors.shards import ShardFolder
 
 
 def embed(
@@ -21,7 +30,7 @@ def embed(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help=".hdf5, .npy (needs --pool) or .jsonl; - for JSON lines; a folder for --ray."
+            "--output", "-o", help=".hdf5, .npy (needs --pool) or .jsonl; a folder for many files; - for JSON lines."
         ),
     ] = "-",
     weights: Annotated[
@@ -46,118 +55,128 @@ def embed(
     raw: Annotated[bool, typer.Option("--raw", help="Find sentences and words in raw text first.")] = False,
     language: Annotated[str, typer.Option(help="For --raw: en, de, ..., or xx for any.")] = "en",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    force: Force = False,
     forget_sentences: Annotated[
         bool, typer.Option("--forget-sentences", help="Leave sentence_to_index out of .hdf5.")
     ] = False,
-    ray: Annotated[
-        bool, typer.Option("--ray", help="Share the work through Ray; --output is a folder of files.")
-    ] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Share the work through Ray.")] = False,
     workers: Annotated[Optional[int], typer.Option(min=1, help="For --ray (default: one a GPU, or a CPU).")] = None,
-    shards: Annotated[str, typer.Option(help="For --ray: hdf5 or parquet.")] = "hdf5",
+    shards: Annotated[str, typer.Option(help="Files of a folder: hdf5 or parquet.")] = "hdf5",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Write the vectors of sentences to a file, or to standard output as JSON lines."""
+    from elmo_tagger.vectors import job
     from elmo_tagger.vectors.compute import Request
-    from elmo_tagger.vectors.formats import check_output
+    from elmo_tagger.vectors.destination import Destination
     from elmo_tagger.vectors.model_source import ModelSource
 
     if mix is not None and layers != "all":
         raise ValueError(f"--mix mixes all layers: expected no --layers beside it, received {layers}")
-    request = Request(layers=layers, pooling=pool, dtype=dtype, batch_tokens=batch_tokens)
     source = _source(input, layout, language if raw else None)
+    request = Request(layers=layers, pooling=pool, dtype=dtype, batch_tokens=batch_tokens)
     model = ModelSource(weights=weights, options=options, mix=mix, precision=precision)
-    go_on = {"resume": resume, "overwrite": overwrite}
-    if ray:
-        _run_ray(source, model, request, output, workers, shards, device, quiet=quiet, **go_on)
-    elif check_output(output, pooled=pool is not None, **go_on):
-        _run(source, model, request, output, device, resume=resume, forget_sentences=forget_sentences, quiet=quiet)
+    work = _Work(source, request, model, device, None if not ray else workers or 0, quiet)
+    if output == "-":
+        if resume or ray:
+            raise ValueError("standard output can neither be continued nor shared: expected a file or folder")
+        _to_standard_output(work)
+        return
+    inputs = [path for path in (input, weights, options, mix) if path]
+    destination = Destination(output, inputs=inputs, pooled=pool is not None, resume=resume, force=force)
+    if destination.complete:
+        destination.check_complete(job.settings(source, request, *model.load()))
+        typer.echo(f"{output} is complete: nothing to resume", err=True)
     else:
-        _check_complete(source, model, request, output)
-        warn(f"{output} is complete: nothing to resume")
+        _to_file(work, destination, shards, forget_sentences=forget_sentences)
 
 
-def _run(
-    source: SentenceSource,
-    model: ModelSource,
-    request: Request,
-    output: str,
-    device: str | None,
-    *,
-    resume: bool,
-    forget_sentences: bool,
-    quiet: bool,
-) -> None:
-    from elmo_tagger.bilm.device import device_name
-    from elmo_tagger.cli.progress import EmbeddingProgress
+class _Work(NamedTuple):
+    """What is to be computed, and by whom: `workers` is None without Ray, 0 for as many as there are."""
+
+    source: SentenceSource
+    request: Request
+    model: ModelSource
+    device: str | None
+    workers: int | None
+    quiet: bool
+
+
+def _to_standard_output(work: _Work) -> None:
     from elmo_tagger.vectors import job
-    from elmo_tagger.vectors.compute import SentenceVectors, chosen_device
-    from elmo_tagger.vectors.formats import open_output
-    from elmo_tagger.vectors.hdf5_output import MAX_INDEX_BYTES, Hdf5Output
+    from elmo_tagger.vectors.join import json_lines
 
-    try:
-        bilm, mix = model.load()
-        settings = job.settings(source, request, bilm, mix)
-        vectors = SentenceVectors(bilm, request, mix=mix, device=chosen_device(device))
-        opened = open_output(output, vectors, resume=resume, max_index_bytes=0 if forget_sentences else MAX_INDEX_BYTES)
-        with EmbeddingProgress(source.size, where=device_name(vectors.device), shown=not quiet) as progress:
-            job.run(source, vectors, opened, settings=settings, report=progress.advance)
-    except KeyboardInterrupt:
-        stop("" if output == "-" else _what_is_left(output))
-    if isinstance(opened, Hdf5Output) and opened.index_dropped:
-        warn(f"{output}: sentence_to_index would have had more than {MAX_INDEX_BYTES >> 20} MiB and is left out")
+    vectors = _vectors(work, *work.model.load())
+    with _progress(work, vectors) as progress:
+        for window, arrays in job.stream(work.source, vectors, report=progress.advance):
+            sys.stdout.writelines(json_lines(window, arrays))
+            sys.stdout.flush()
 
 
-def _check_complete(source: SentenceSource, model: ModelSource, request: Request, output: str) -> None:
+def _to_file(work: _Work, destination: Destination, shard_format: str, *, forget_sentences: bool) -> None:
     from elmo_tagger.vectors import job
-    from elmo_tagger.vectors.formats import complete_state
-    from elmo_tagger.vectors.record import check_complete
+    from elmo_tagger.vectors.join import MAX_INDEX_BYTES
 
-    state = complete_state(output)  # before a large model is loaded
-    check_complete(source, state, settings=job.settings(source, request, *model.load()))
+    bilm, mix = work.model.load()
+    settings = job.settings(work.source, work.request, bilm, mix)
+    vectors = _vectors(work, bilm, mix)
+    computed_on = job.computed_on(vectors.device)
+    shards = destination.open(settings, computed_on=computed_on, shard_format=shard_format)
+    if shards.begun_on != computed_on:
+        warn(f"begun on {shards.begun_on}, continued on {computed_on}: the last bits may differ")
+    with _kept(shards), _progress(work, vectors) as progress:
+        _compute(work, vectors, shards, progress)
+        if not destination.finish(shards, vectors, forget_sentences=forget_sentences):
+            size = f"{MAX_INDEX_BYTES >> 20} MiB"
+            warn(f"{destination.path}: sentence_to_index would have had more than {size} and is left out")
 
 
-def _run_ray(
-    source: SentenceSource,
-    model: ModelSource,
-    request: Request,
-    folder: str,
-    workers: int | None,
-    shards: str,
-    device: str | None,
-    *,
-    resume: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    from elmo_tagger.cli.progress import EmbeddingProgress
+def _compute(work: _Work, vectors: SentenceVectors, shards: ShardFolder, progress: EmbeddingProgress) -> None:
     from elmo_tagger.vectors import job, ray_job
 
-    settings = job.settings(source, request, *model.load())
+    if work.workers is None:
+        job.run(work.source, vectors, shards, report=progress.advance)
+        return
+    ray_job.run(
+        work.source,
+        work.model,
+        work.request,
+        shards,
+        workers=work.workers or None,
+        device=work.device,
+        report=lambda done, _process: progress.add(done.count, done.tokens),
+    )
+
+
+@contextmanager
+def _kept(shards: ShardFolder) -> Iterator[None]:
+    """Says what is left of a work that fails or is interrupted; nothing is, before the first shard."""
     try:
-        with EmbeddingProgress(None, where="Ray's workers", shown=not quiet) as progress:
-            ray_job.run(
-                source,
-                model,
-                request,
-                folder,
-                settings=settings,
-                shard_format=shards,
-                workers=workers,
-                device=device,
-                resume=resume,
-                overwrite=overwrite,
-                report=lambda done, _process: progress.add(done.count, done.tokens),
-            )
-    except KeyboardInterrupt:
-        stop(f": what is done is in {folder}, continue with --resume")
+        yield
+    except (KeyboardInterrupt, Exception) as error:
+        left = f"what is done is in {shards.folder}: continue with --resume"
+        if shards.empty:
+            shards.remove()
+            left = "nothing was written yet"
+        if isinstance(error, KeyboardInterrupt):
+            stop(f": {left}")
+        if not isinstance(error, ElmoTaggerError):
+            warn(left)
+        raise
 
 
-def _what_is_left(output: str) -> str:
-    from elmo_tagger.vectors.partial_file import partial_names
+def _vectors(work: _Work, bilm: Bilm, mix: ScalarMix | None) -> SentenceVectors:
+    from elmo_tagger.vectors.compute import SentenceVectors, chosen_device
 
-    part = partial_names(output)[0]
-    return f": what is done is in {part}, continue with --resume" if part.exists() else ": nothing was written yet"
+    return SentenceVectors(bilm, work.request, mix=mix, device=chosen_device(work.device))
+
+
+def _progress(work: _Work, vectors: SentenceVectors) -> EmbeddingProgress:
+    from elmo_tagger.bilm.device import device_name
+    from elmo_tagger.cli.progress import EmbeddingProgress
+
+    if work.workers is not None:
+        return EmbeddingProgress(None, where="Ray's workers", shown=not work.quiet)
+    return EmbeddingProgress(work.source.size, where=device_name(vectors.device), shown=not work.quiet)
 
 
 def _source(path: str, layout: str | None, language: str | None) -> SentenceSource:

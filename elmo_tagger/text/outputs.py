@@ -160,6 +160,61 @@ def new_folder(path: Target) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+@contextmanager
+def errors_at_the_end(path: Path, shown: Target) -> Iterator[BinaryIO]:
+    """A file for a library that an error while writing would leave in pieces, as it does HDF5: it crashes later.
+
+    Once a write has failed nothing is written any more, and the error is raised when the library is done.
+
+    Args:
+        path: The file.
+        shown: What to call it in the error.
+
+    Raises:
+        OSError: Something could not be written.
+    """
+    file = _LateErrors(path, "w+")
+    try:
+        with file:
+            yield cast(BinaryIO, file)
+    except Exception as error:
+        if file.failure is None:
+            raise
+        raise _named(file.failure, shown) from error
+    if file.failure is not None:
+        raise _named(file.failure, shown)
+
+
+def _named(error: OSError, path: Target) -> OSError:
+    error.filename = str(path)
+    return error
+
+
+class _LateErrors(io.FileIO):
+    """Writes all or, after a failure, nothing; keeps the failure."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while self.failure is None and done < len(view):
+            try:
+                done += super().write(view[done:])
+            except OSError as error:
+                self.failure = error
+        if self.failure is not None:
+            self.seek(len(view) - done, os.SEEK_CUR)
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return self.tell() if size is None else size
+
+
 class _NamedFile(io.FileIO):
     """A file whose errors name the path that was asked for; without it a full disk would name none."""
 

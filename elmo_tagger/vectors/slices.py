@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from elmo_tagger.vectors.job import BATCHES_PER_WINDOW
-from elmo_tagger.vectors.record import Seen
 from elmo_tagger.vectors.sentences import SentenceSource
 from elmo_tagger.vectors.windows import Window, windows
 
@@ -18,6 +17,7 @@ class Slice:
 
     Attributes:
         number: Of the window.
+        digest: The window's.
         first: Index of its first sentence.
         count: Its sentences.
         tokens: Their words.
@@ -27,6 +27,7 @@ class Slice:
     """
 
     number: int
+    digest: str
     first: int
     count: int
     tokens: int
@@ -40,14 +41,14 @@ class Slice:
         return Window(self.first, list(islice(sentences, self.skip, self.skip + self.count)))
 
 
-def slices(source: SentenceSource, *, batch_tokens: int, seen: Seen) -> Iterator[Slice]:
-    """The windows of an input, found by reading it once; `seen` takes note of them."""
+def slices(source: SentenceSource, *, batch_tokens: int) -> Iterator[Slice]:
+    """The windows of an input, found by reading it once."""
     before, repeated = -1, 0  # the line, or paragraph, that the last window ended in, and its sentences so far
     for number, window in enumerate(windows(source.read(), max_tokens=BATCHES_PER_WINDOW * batch_tokens)):
-        seen.add(window)
         start, last = window.sentences[0], window.sentences[-1]
         skip = repeated if start.paragraph == before else 0
-        yield Slice(number, window.first, len(window.sentences), window.tokens, start.paragraph, start.line, skip)
+        place = (start.paragraph, start.line, skip)
+        yield Slice(number, window.digest, window.first, len(window.sentences), window.tokens, *place)
         here = sum(sentence.paragraph == last.paragraph for sentence in window.sentences)
         repeated = here + (skip if start.paragraph == last.paragraph else 0)
         before = last.paragraph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,14 @@ class Window:
     def tokens(self) -> int:
         """Words in all."""
         return sum(len(sentence.tokens) for sentence in self.sentences)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the words of its sentences, and of their place in the input."""
+        digest = hashlib.blake2b(str(self.first).encode(), digest_size=8)
+        for sentence in self.sentences:
+            digest.update("\0".join(sentence.tokens).encode("utf-8", "surrogatepass") + b"\n\0")
+        return digest.hexdigest()
 
 
 def windows(

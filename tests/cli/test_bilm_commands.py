@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import resource
 from pathlib import Path
 
 import h5py
@@ -96,3 +97,16 @@ def test_doctor_says_what_computes_here_and_whether_it_agrees(path: str) -> None
     assert found["path"] == (path or "cpu")
     assert found["check"] == "agrees with the reference"
     assert found["speed"].endswith(" tokens a second with the starter")
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    """With HDF5 it took a crash of the process instead."""
+    random_bilm().save(tmp_path / "run")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        result = run(app, ["export-bilm", str(tmp_path / "run"), str(tmp_path / "out")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (result.exit_code, result.stderr) == (2, f"error: {tmp_path}/out/weights.hdf5: File too large\n")
+    assert not list(tmp_path.glob("**/*.hdf5.*"))

@@ -1,10 +1,9 @@
 """Whole inputs: what is written, what an interruption leaves, and what continues it."""
 
-import errno
 import json
-import os
+import resource
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 
 from elmo_tagger.bilm import ScalarMix
-from elmo_tagger.vectors import job
+from elmo_tagger.text.outputs import OutputError
+from elmo_tagger.vectors import job, join
 from elmo_tagger.vectors.compute import Request, SentenceVectors
-from elmo_tagger.vectors.formats import check_output, open_output
-from elmo_tagger.vectors.hdf5_output import Hdf5Output
-from elmo_tagger.vectors.partial_file import InterruptedOutputError, OutputError, partial_names
+from elmo_tagger.vectors.destination import Destination
 from elmo_tagger.vectors.sentences import SentenceSource
+from elmo_tagger.vectors.windows import Window
 from tests.bilm.random_models import random_bilm
 
 LINES = [
@@ -26,6 +25,7 @@ LINES = [
     *(f"w{number} saw w{number % 7} and {'x ' * (number % 5)}left" for number in range(60)),
     "Nell sat in Reykjavík",
 ]
+NAMES = ["out.hdf5", "out.npy", "out.jsonl"]
 
 
 @pytest.fixture
@@ -44,30 +44,31 @@ def embed(
     path: Path,
     *,
     resume: bool = False,
+    force: bool = False,
     stop_after: int | None = None,
     mix: ScalarMix | None = None,
-    report: Callable = lambda window, skipped: None,
+    report: Callable[[Window, bool], None] = lambda window, there: None,
+    forget_sentences: bool = False,
     **wanted: object,
 ) -> int:
     request = Request(**{"batch_tokens": 16, "pooling": "mean" if path.suffix == ".npy" else None, **wanted})
     vectors = SentenceVectors(random_bilm(), request, mix=mix)
+    settings = job.settings(source, request, random_bilm(), mix)
+    pooled = request.pooling is not None
+    destination = Destination(str(path), inputs=[source.path], pooled=pooled, resume=resume, force=force)
+    shards = destination.open(settings, computed_on="here", shard_format="hdf5")
     done = 0
 
-    def stopping(sentences: list[list[str]]) -> list[np.ndarray]:
+    def count(window: Window, there: bool) -> None:
         nonlocal done
-        if stop_after is not None and done == stop_after:
+        done += not there
+        report(window, there)
+        if done == stop_after:
             raise Interrupted
-        done += 1
-        return vectors(sentences)
 
-    stopping.request = request
-    output = open_output(str(path), vectors, resume=resume)
-    settings = job.settings(source, request, random_bilm(), mix)
-    return job.run(source, stopping, output, settings=settings, report=report)
-
-
-def committed_sentences(path: Path) -> int:
-    return json.loads(partial_names(path)[1].read_bytes().split(b"\n")[0])["state"]["sentences"]
+    found = job.run(source, vectors, shards, report=count)
+    destination.finish(shards, vectors, forget_sentences=forget_sentences)
+    return found
 
 
 def test_hdf5_as_old_consumers_read_it(source: SentenceSource, tmp_path: Path) -> None:
@@ -107,8 +108,23 @@ def test_json_lines(source: SentenceSource, tmp_path: Path) -> None:
     assert lines[1]["vectors"] == []
 
 
-@pytest.mark.parametrize("name", ["out.hdf5", "out.npy", "out.jsonl"])
-@pytest.mark.parametrize("windows", [0, 1, 3, 5])
+def test_a_folder_keeps_its_shards(source: SentenceSource, tmp_path: Path) -> None:
+    embed(source, tmp_path / "out", layers="top")
+    embed(source, tmp_path / "whole.hdf5", layers="top")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    shards = sorted((tmp_path / "out").glob("part-*.hdf5"))
+    assert (manifest["sentences"], manifest["shards"], manifest["complete"]) == (len(LINES), len(shards), True)
+    found = {}
+    for shard in shards:
+        with h5py.File(shard) as file:
+            found.update({name: file[name][()] for name in file if name != "sentence_to_index"})
+    with h5py.File(tmp_path / "whole.hdf5") as file:
+        assert found.keys() | {"sentence_to_index"} == set(file)
+        assert all(np.array_equal(found[name], file[name]) for name in found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("windows", [1, 3])
 def test_a_resumed_run_writes_the_same_bytes_and_computes_nothing_twice(
     name: str, windows: int, source: SentenceSource, tmp_path: Path
 ) -> None:
@@ -117,12 +133,11 @@ def test_a_resumed_run_writes_the_same_bytes_and_computes_nothing_twice(
     with pytest.raises(Interrupted):
         embed(source, path, stop_after=windows)
     assert not path.exists()
-    computed: list[bool] = []
-    embed(source, path, resume=windows > 0, report=lambda window, skipped: computed.append(not skipped))
+    there: list[bool] = []
+    embed(source, path, resume=True, report=lambda window, done: there.append(done))
     assert path.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
-    assert computed[:windows] == [False] * windows
-    assert len(computed) > windows
-    assert all(computed[windows:])
+    assert there == [True] * windows + [False] * (len(there) - windows)
+    assert len(there) > windows
     assert {each.name for each in tmp_path.iterdir()} == {"in.txt", name, f"whole-{name}"}
 
 
@@ -140,52 +155,49 @@ def test_interrupted_again_and_again(source: SentenceSource, tmp_path: Path) -> 
     assert path.read_bytes() == (tmp_path / "whole.hdf5").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["out.hdf5", "out.npy", "out.jsonl"])
-def test_a_full_disk(name: str, source: SentenceSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Lets files grow to so many bytes only: the error of a full disk, but for its number."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk_names_the_file_and_costs_nothing(
+    name: str, source: SentenceSource, tmp_path: Path, room: Callable[[int], None]
+) -> None:
+    """Shards are smaller than the file that they become."""
     embed(source, tmp_path / f"whole-{name}")
-    room = 3 * (tmp_path / f"whole-{name}").stat().st_size // 5
-    write = os.pwrite
-
-    def full(descriptor: int, data: memoryview, place: int) -> int:
-        nonlocal room
-        if not room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        done = write(descriptor, data[:room], place)
-        room -= done
-        return done
-
-    with monkeypatch.context() as patch:
-        patch.setattr("elmo_tagger.vectors.partial_file.os.pwrite", full)
-        message = rf"{name}.part: No space left on device; what was written before is complete there: .* --resume"
-        with pytest.raises(InterruptedOutputError, match=message):
-            embed(source, tmp_path / name)
-    assert not (tmp_path / name).exists()
-    assert committed_sentences(tmp_path / name) > 0
-    embed(source, tmp_path / name, resume=True)
+    room((tmp_path / f"whole-{name}").stat().st_size // 2)
+    with pytest.raises(OSError, match=rf"{name}"):
+        embed(source, tmp_path / name)
+    assert {each.name for each in tmp_path.iterdir()} == {"in.txt", f"{name}.parts", f"whole-{name}"}
+    room(1 << 30)
+    there: list[bool] = []
+    embed(source, tmp_path / name, resume=True, report=lambda window, done: there.append(done))
+    assert all(there)
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
-
-
-def test_what_was_written_is_complete_hdf5_at_any_time(source: SentenceSource, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        embed(source, tmp_path / "out.hdf5", stop_after=2)
-    with h5py.File(tmp_path / "out.hdf5.part") as file:
-        assert len(file) == committed_sentences(tmp_path / "out.hdf5") > 0
 
 
 def test_other_settings_or_another_input_cannot_continue(source: SentenceSource, tmp_path: Path) -> None:
     path = tmp_path / "out.hdf5"
     with pytest.raises(Interrupted):
         embed(source, path, stop_after=2)
-    before = [file.read_bytes() for file in partial_names(path)]
+
+    def shards() -> dict[str, bytes]:
+        return {each.name: each.read_bytes() for each in (tmp_path / "out.hdf5.parts").iterdir()}
+
+    before = shards()
     with pytest.raises(
         OutputError, match=r"other settings: layers was 'all', is 'top'; mix was None, is .* to --resume"
     ):
         embed(source, path, resume=True, layers="top", mix=ScalarMix(3))
     for lines in (["Another", *LINES[1:]], LINES[:3]):
         Path(source.path).write_text("\n".join(lines) + "\n")
-        with pytest.raises(OutputError, match=r"in.txt: its first \d+ sentences are not those that the earlier run"):
+        with pytest.raises(OutputError, match=r"its vectors are not those of this input: expected the same input"):
             embed(source, path, resume=True)
-    assert [file.read_bytes() for file in partial_names(path)] == before, "a refusal changes nothing"
+    assert shards() == before, "a refusal changes nothing"
 
 
 def test_no_sentences_at_all(tmp_path: Path) -> None:
@@ -198,71 +210,98 @@ def test_no_sentences_at_all(tmp_path: Path) -> None:
     assert np.load(tmp_path / "out.npy").shape == (0, 3, 10)
 
 
-def test_an_index_that_grows_too_large_is_left_out(source: SentenceSource, tmp_path: Path) -> None:
-    vectors = SentenceVectors(random_bilm(), Request())
-    for limit, dropped in ((0, False), (200, True)):
-        output = open_output(str(tmp_path / "out.hdf5"), vectors, max_index_bytes=limit)
-        assert isinstance(output, Hdf5Output)
-        job.run(source, vectors, output, settings={})
-        assert output.index_dropped is dropped
+def test_an_index_that_grows_too_large_is_left_out(
+    source: SentenceSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elmo_tagger.vectors.destination.MAX_INDEX_BYTES", 200)
+    for forget in (True, False):
+        embed(source, tmp_path / "out.hdf5", forget_sentences=forget, force=True)
         with h5py.File(tmp_path / "out.hdf5") as file:
             assert set(file) == {str(number) for number in range(len(LINES))}
 
 
-@pytest.mark.parametrize("name", ["out.hdf5", "out.npy", "out.jsonl"])
+@pytest.mark.parametrize("name", NAMES)
 def test_memory_does_not_grow_with_the_input(name: str, tmp_path: Path) -> None:
-    """Five times the sentences, the same peak (HDF5's own memory is not seen here; its cache has a bound)."""
+    """Twice the sentences, the same peak (HDF5's own memory is not seen here; its cache has a bound)."""
 
     def peak(sentences: int) -> int:
         (tmp_path / "in.txt").write_text("".join(f"w{n} w{n + 1} w{n + 2}\n" for n in range(sentences)))
         source = SentenceSource(path=str(tmp_path / "in.txt"))
-        vectors = SentenceVectors(random_bilm(), Request(layers="0", pooling="mean", batch_tokens=10))
-        output = open_output(str(tmp_path / name), vectors, max_index_bytes=0)
+        wanted = {"layers": "0", "pooling": "mean", "batch_tokens": 50, "forget_sentences": True}
         tracemalloc.start()
         try:
-            job.run(source, vectors, output, settings={})
+            embed(source, tmp_path / name, force=True, **wanted)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
     peak(100)  # what is imported and cached once
-    small, large = peak(200), peak(1000)
-    # a window has 13 sentences; HDF5 changes up to two pages of its index for each
-    assert large < 1.1 * small + 2 * 13 * 4096
+    small, large = peak(1200), peak(2400)  # the lines that tell the format, 1,000, are kept
+    assert large < 1.1 * small
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("path", "options", "message"),
     [
-        ({"path": "out.txt"}, r"out.txt: expected a name that ends in one of .hdf5, .h5, .npy, .jsonl"),
-        ({"path": "out.npy", "pooled": False}, r"out.npy: sentences differ in length: one .npy array needs --pool"),
-        ({"path": "no/out.npy"}, r"no/out.npy: the directory .*/no does not exist$"),
-        ({"path": "done.hdf5"}, r"done.hdf5: exists already: expected another name, or --overwrite"),
-        ({"path": "begun.hdf5"}, r"begun.hdf5.part: left by an interrupted run: continue with --resume, or begin anew"),
-        ({"path": "begun.hdf5", "resume": True, "overwrite": True}, "expected --resume or --overwrite, received both"),
-        ({"path": "-", "resume": True}, "standard output cannot be continued"),
+        ("out.txt", {}, r"out.txt: expected a name that ends in one of .hdf5, .h5, .npy, .jsonl, or a folder"),
+        ("out.npy", {"pooled": False}, r"out.npy: sentences differ in length: one .npy array needs --pool"),
+        ("done.hdf5", {}, r"done.hdf5: exists already: expected another name, or --force"),
+        ("begun.hdf5", {}, r"begun.hdf5.parts: left by an earlier run: continue it with --resume, or begin anew with"),
+        ("begun.hdf5", {"resume": True, "force": True}, "expected --resume or --force, received both"),
+        ("in.hdf5", {"force": True}, "in.hdf5: is an input: expected another name"),
     ],
 )
-def test_outputs_that_are_refused(arguments: dict, message: str, tmp_path: Path) -> None:
+def test_outputs_that_are_refused(path: str, options: dict, message: str, tmp_path: Path) -> None:
     (tmp_path / "done.hdf5").touch()
-    (tmp_path / "begun.hdf5.part").touch()
-    path = arguments.pop("path")
-    path = path if path == "-" else str(tmp_path / path)
+    (tmp_path / "in.hdf5").touch()
+    (tmp_path / "begun.hdf5.parts").mkdir()
+    asked = {"pooled": True, "resume": False, "force": False, **options}
     with pytest.raises(OutputError, match=message):
-        check_output(path, **{"pooled": True, "resume": False, "overwrite": False, **arguments})
+        Destination(str(tmp_path / path), inputs=[str(tmp_path / "in.hdf5")], **asked)
+    with pytest.raises(FileNotFoundError, match=r"no/out\.npy"):
+        Destination(str(tmp_path / "no" / "out.npy"), inputs=[], pooled=True, resume=False, force=False)
 
 
-def test_outputs_that_are_free(tmp_path: Path) -> None:
-    (tmp_path / "done.hdf5").touch()
-    (tmp_path / "begun.hdf5.part").touch()
+def test_a_complete_file_is_known(source: SentenceSource, tmp_path: Path) -> None:
+    for name in NAMES:
+        embed(source, tmp_path / name)
+        assert Destination(str(tmp_path / name), inputs=[], pooled=True, resume=True, force=False).complete
+    assert not Destination(str(tmp_path / "new.npy"), inputs=[], pooled=True, resume=True, force=False).complete
+    recorded = join.recorded_settings(tmp_path / "out.hdf5")
+    assert recorded == job.settings(source, Request(batch_tokens=16), random_bilm(), None)
 
-    def check(name: str, resume: bool = False, overwrite: bool = False) -> bool:
-        return check_output(str(tmp_path / name), pooled=False, resume=resume, overwrite=overwrite)
 
-    assert check("new.h5")
-    assert check("new.h5", resume=True)
-    assert check("done.hdf5", overwrite=True)
-    assert not check("done.hdf5", resume=True), "complete"
-    assert check("begun.hdf5", resume=True)
-    assert check("begun.hdf5", overwrite=True)
-    assert check_output("-", pooled=False, resume=False, overwrite=False)
+def test_a_work_that_was_forced_is_continued_over_the_old_file(source: SentenceSource, tmp_path: Path) -> None:
+    path = tmp_path / "out.npy"
+    path.write_text("old")
+    with pytest.raises(Interrupted):
+        embed(source, path, force=True, stop_after=2)
+    assert path.read_text() == "old"
+    embed(source, path, resume=True)
+    assert np.load(path).shape == (len(LINES), 3, 10)
+
+
+def test_only_shards_are_removed_by_force(source: SentenceSource, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    kept = {"notes.txt", "part-00000000.hdf5", "part-1.txt"}
+    for name in kept:
+        (folder / name).touch()
+    embed(source, folder)
+    embed(source, folder, force=True, layers="top")
+    assert {path.name for path in folder.iterdir() if not path.name.endswith("json")} >= kept
+    with pytest.raises(OutputError, match=rf"{folder}: left by an earlier run"):
+        embed(source, folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(OutputError, match=r"manifest\.json: missing or damaged, so nothing tells what the shards are"):
+        embed(source, folder, resume=True)
+
+
+def test_a_machine_of_another_kind_is_noticed(source: SentenceSource, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        embed(source, tmp_path / "out.npy", stop_after=1)
+    destination = Destination(str(tmp_path / "out.npy"), inputs=[], pooled=True, resume=True, force=False)
+    settings = job.settings(source, Request(batch_tokens=16, pooling="mean"), random_bilm(), None)
+    assert destination.open(settings, computed_on="elsewhere", shard_format="hdf5").begun_on == "here"
+    vectors = SentenceVectors(random_bilm(), Request())
+    assert "cpu" in job.computed_on(vectors.device)

@@ -13,11 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
+from elmo_tagger.text.outputs import OutputError
 from elmo_tagger.vectors import ray_job
 from elmo_tagger.vectors.compute import Request, SentenceVectors
 from elmo_tagger.vectors.model_source import ModelSource
-from elmo_tagger.vectors.partial_file import OutputError
 from elmo_tagger.vectors.sentences import SentenceSource
+from elmo_tagger.vectors.shards import ShardFolder
 from elmo_tagger.vectors.slices import Slice
 
 ROOT = Path(__file__).parents[2]
@@ -59,8 +60,11 @@ def source(tmp_path: Path) -> SentenceSource:
     return SentenceSource(path=str(tmp_path / "in.txt"))
 
 
-def run(source: SentenceSource, folder: Path, **options: object) -> int:
-    return ray_job.run(source, MODEL, REQUEST, folder, **{"settings": {}, "workers": 2, "device": "cpu", **options})
+def run(
+    source: SentenceSource, folder: Path, *, shard_format: str = "hdf5", resume: bool = False, **options: object
+) -> int:
+    shards = ShardFolder(folder, shard_format=shard_format, settings={}, resume=resume)
+    return ray_job.run(source, MODEL, REQUEST, shards, **{"workers": 2, "device": "cpu", **options})
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +118,7 @@ def by_hand(left: list[Slice], arguments: dict, workers: int) -> Iterator[tuple[
     worker = ray_job.Worker(**arguments)
     for each in left:
         row = worker({name: np.array([value]) for name, value in asdict(each).items()})
-        process = row.pop("process")[0]
-        yield Slice(*(value[0] for value in row.values())), process
+        yield each, row["process"][0]
 
 
 def test_parquet_and_resuming(
@@ -141,32 +144,21 @@ def test_parquet_and_resuming(
 
 
 def test_refusals(source: SentenceSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for wrong, message in (
-        ({"shard_format": "npy"}, "format: expected one of hdf5, parquet, received 'npy'"),
-        ({"resume": True, "overwrite": True}, "expected --resume or --overwrite, received both"),
-    ):
-        with pytest.raises(OutputError, match=message):
-            run(source, tmp_path / "out", **wrong)
+    with pytest.raises(OutputError, match="format: expected one of hdf5, parquet, received 'npy'"):
+        run(source, tmp_path / "out", shard_format="npy")
     for path in ("-", "in.txt.gz"):
         with pytest.raises(
             OutputError, match="expected a file that every worker can read from the middle, so unpacked"
         ):
-            run(SentenceSource(path=path), tmp_path / "out")
-
+            run(SentenceSource(path=path), tmp_path / path)
     monkeypatch.setattr(ray_job, "_hand_out", lambda *_: iter(()))
     folder = tmp_path / "out"
     with pytest.raises(OutputError, match=r"out: \d+ shards are missing, the first is 0: --resume makes them"):
-        run(source, folder, settings={"layers": "top"})
-    with pytest.raises(OutputError, match="out: holds vectors already: continue with --resume, or begin anew with"):
         run(source, folder)
-    with pytest.raises(OutputError, match="out: begun with other settings: expected the same to --resume"):
-        run(source, folder, resume=True)
-    with pytest.raises(OutputError, match="shards are missing"):
-        run(source, folder, overwrite=True)
+    with pytest.raises(OutputError, match="out: left by an earlier run: continue it with --resume, or begin anew with"):
+        run(source, folder)
+    monkeypatch.setattr(ray_job, "_hand_out", by_hand)
+    run(source, folder, resume=True)
     Path(source.path).write_text("\n".join(["Another", *LINES[1:]]) + "\n")
-    with pytest.raises(OutputError, match="out: begun with other input: expected the same to --resume"):
-        run(source, folder, resume=True)
-    (folder / "part-00000000.hdf5").touch()
-    (folder / "manifest.json").unlink()
-    with pytest.raises(OutputError, match=r"manifest\.json: missing, so nothing tells what the shards are of: begin"):
+    with pytest.raises(OutputError, match="out: its vectors are not those of this input: expected the same input to"):
         run(source, folder, resume=True)

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from elmo_tagger.text.tokenize import Tokenizer
-from elmo_tagger.vectors.record import Seen
 from elmo_tagger.vectors.sentences import SentenceSource
 from elmo_tagger.vectors.slices import slices
 from elmo_tagger.vectors.windows import windows
@@ -26,8 +25,9 @@ def test_every_window_is_found_by_its_place(layout: str, batch_tokens: int, tmp_
         path=str(tmp_path / "in"), layout="text" if layout == "raw" else layout, tokenizer=tokenizer
     )
     expected = list(windows(source.read(), max_tokens=4 * batch_tokens))
-    found = list(slices(source, batch_tokens=batch_tokens, seen=Seen()))
+    found = list(slices(source, batch_tokens=batch_tokens))
     assert len(found) == len(expected)
     for number, (each, window) in enumerate(zip(found, expected, strict=True)):
         assert (each.number, each.first, each.tokens) == (number, window.first, window.tokens)
+        assert each.digest == window.digest
         assert each.read(source).sentences == window.sentences

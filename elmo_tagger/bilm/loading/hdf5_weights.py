@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from elmo_tagger.bilm.options import CHARACTERS, Options
 from elmo_tagger.errors import ElmoTaggerError
-from elmo_tagger.text.outputs import Target, new_folder
+from elmo_tagger.text.outputs import Target, errors_at_the_end, new_folder
 
 OPTIONS_NAME, WEIGHTS_NAME = "options.json", "weights.hdf5"
 MAX_DEPTH = 10  # groups in each other; bilm-tf makes five
@@ -182,7 +182,8 @@ def save(model: nn.Module, options: Options, directory: Target, *, dtype: str = 
     parameters = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
     arrays = {slot.dataset: _as(dtype, slot, parameters) for slot in slots(options)}
     with new_folder(directory) as folder:
-        with h5py.File(folder / WEIGHTS_NAME, "w") as file:
+        weights = folder / WEIGHTS_NAME
+        with errors_at_the_end(weights, Path(directory) / WEIGHTS_NAME) as raw, h5py.File(raw, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array)
         (folder / OPTIONS_NAME).write_text(json.dumps(options.to_dict(), indent=2) + "\n", encoding="utf-8")
