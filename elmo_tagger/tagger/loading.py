@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elmo_tagger.archives import open_archive
+from elmo_tagger.archives import bounded_by, open_archive
 from elmo_tagger.bilm.loading import checkpoint
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.errors import ElmoTaggerError
@@ -50,12 +50,14 @@ def load(
     Raises:
         ConfigError: A part of the model is not the engine's; the message names it.
         LoadError: There is no such tagger, or weights and config do not fit together.
-        ArchiveError: The archive is damaged.
+        ArchiveError: The archive is damaged, or its config claims sizes that its tensors do not have.
         FolderError: The folder is damaged.
         OSError: A file cannot be read.
     """
     parts, name = read_parts(model), "the archive" if isinstance(model, bytes) else str(model)
-    with Uninitialized():  # no random start is drawn that the weights would only overwrite
+    claimed = parts.config.to_dict()["model"]
+    # nothing is allocated that no tensor fills, and no random start is drawn that the weights would only overwrite
+    with bounded_by(parts.weights, claimed, name=name), Uninitialized():
         network = build_model(parts.config, parts.vocabulary)
     load_weights(network, parts.weights, name=name)
     return Tagger(parts.config, parts.vocabulary, network.to(device), language=language, card=parts.card)

@@ -110,6 +110,16 @@ def test_a_vocabulary_that_is_none_is_named(folder: Path, wrong: Any) -> None:
         elmo_tagger.load(folder)
 
 
+@pytest.mark.parametrize("key", ["hidden_size", "num_layers"])
+@pytest.mark.parametrize("size", [10**5, 10**9])
+def test_sizes_without_tensors_are_refused_before_they_are_allocated(folder: Path, key: str, size: int) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["encoder"] = {"type": "lstm", "hidden_size": 4, key: size}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ArchiveError, match=r"config\.json: (describes a model that is larger|model\.enc)"):
+        elmo_tagger.load(folder)
+
+
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.tar.gz").write_bytes(b"no archive")
     with pytest.raises(ArchiveError, match=r"x\.tar\.gz: expected a complete archive"):
