@@ -63,20 +63,23 @@ def allennlp_command() -> str | None:
     return sys.argv[1] if len(sys.argv) > 1 else ""
 
 
+def names_log_level() -> bool:
+    """Whether the environment says how much of the log belongs on the console."""
+    return "ALLENNLP_LOG_LEVEL" in os.environ or "ALLENNLP_DEBUG" in os.environ
+
+
 def wants_quiet_console() -> bool:
     """Whether this process is an `allennlp` command whose log belongs in a file and not on the console."""
-    asked = "ALLENNLP_LOG_LEVEL" in os.environ or "ALLENNLP_DEBUG" in os.environ
-    return allennlp_command() in ("train", "evaluate", "predict") and not asked
+    return allennlp_command() in ("train", "evaluate", "predict") and not names_log_level()
 
 
-def quiet_console() -> None:
-    """Leaves warnings and errors of the log on the console, if that is wanted."""
+def quieten() -> None:
+    """Leaves warnings and errors of the log on the console."""
     import logging
 
-    if wants_quiet_console():
-        for handler in logging.getLogger().handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(max(handler.level, logging.WARNING))
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(max(handler.level, logging.WARNING))
 
 
 class _Finder:
@@ -110,7 +113,8 @@ class _WithThePlugin(_Wrapped):
     """Executes AllenNLP's list of plugins and puts this one on it."""
 
     def exec_module(self, module: ModuleType) -> None:
-        quiet_console()  # what AllenNLP says of every plugin that it finds
+        if wants_quiet_console():
+            quieten()  # AllenNLP logs every plugin that it finds
         self._loader.exec_module(module)
         module.DEFAULT_PLUGINS = (*module.DEFAULT_PLUGINS, PLUGIN)  # type: ignore[attr-defined]
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "tagger": {"tagger", "bilm", "archives", "tagging", "text"},
     "vectors": {"vectors", "bilm", "archives", "text"},
     "corpus": {"corpus", "tagging", "text"},
-    "cli": {"cli", "tagger", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
+    "cli": {"cli", "plugin", "tagger", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
     "integrations": {"integrations", "tagger", "text"},
     "plugin": {"plugin", "tagger", "bilm", "archives", "tagging", "text"},
 }

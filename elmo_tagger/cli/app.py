@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, convert, doctor, embed, export_bilm, neighbours, plot, score, vocab
+from elmo_tagger.cli import check, compare, convert, doctor, embed, export_bilm, neighbours, plot, score, train, vocab
 from elmo_tagger.cli.terminal import stop
 from elmo_tagger.errors import escaped
 from elmo_tagger.pipes import pipes_kept
@@ -54,6 +54,7 @@ app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("plot")(plot.plot)
 app.command("neighbours")(neighbours.neighbours)
+app.command("train")(train.train)
 app.command("vocab")(vocab.vocab)
 app.command("doctor")(doctor.doctor)
 app.command("export-bilm")(export_bilm.export_bilm)

@@ -22,6 +22,7 @@ from elmo_tagger.plugin.score_table import score_table
 
 BATCH_SIZE = 32
 """Inputs that `allennlp predict` takes at once unless told otherwise."""
+METRICS = "metrics.json"
 BEST = "best_validation_"
 TEST = "test_"
 
@@ -31,15 +32,14 @@ def install() -> None:
     if startup.allennlp_command() is None:
         return
     plain_errors.install()
-    log_to_files()
+    if startup.wants_quiet_console():
+        log_to_files()
     print_scores()
     print_predictions_alone()
 
 
 def log_to_files() -> None:
     """Leaves warnings and errors on the console, without dates and the names of loggers; the log file has all."""
-    if not startup.wants_quiet_console():
-        return
     prepare = allennlp_logging.prepare_global_logging
 
     @functools.wraps(prepare)
@@ -52,7 +52,7 @@ def log_to_files() -> None:
 
 
 def _quieten() -> None:
-    startup.quiet_console()
+    startup.quieten()
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.setFormatter(_ConsoleFormatter())
@@ -93,13 +93,15 @@ def print_scores() -> None:
 
 def summary(run: Path) -> str:
     """The scores of a training's best epoch and where its archive lies; nothing of a run without metrics."""
-    file = run / "metrics.json"
-    if not file.exists():  # --dry-run
+    if not (run / METRICS).exists():  # --dry-run
         return ""
-    metrics = json.loads(file.read_text(encoding="utf-8"))
-    table = score_table({"development": _with_prefix(metrics, BEST), "test": _with_prefix(metrics, TEST)})
-    best = f" (of epoch {metrics['best_epoch']})" if "best_epoch" in metrics else ""
-    return f"{table}archive{best}: {run / 'model.tar.gz'}\n"
+    return f"{score_table(scores_of_run(run))}archive: {run / 'model.tar.gz'}\n"
+
+
+def scores_of_run(run: Path) -> Dict[str, Dict[str, Any]]:
+    """Metrics of a training's best epoch on the development set, and of the test set, by name; empty without one."""
+    metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    return {"development": _with_prefix(metrics, BEST), "test": _with_prefix(metrics, TEST)}
 
 
 def _with_prefix(metrics: Dict[str, Any], prefix: str) -> Dict[str, Any]:

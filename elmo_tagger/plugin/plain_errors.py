@@ -15,7 +15,8 @@ from torch.multiprocessing import ProcessRaisedException
 from elmo_tagger.errors import ElmoTaggerError
 
 _PYTHONS_HOOK = sys.__excepthook__
-INTERRUPTED = "interrupted; a training goes on with the same command and --recover"
+INTERRUPTED = "interrupted"
+RECOVER = "; a training goes on with the same command and --recover"
 
 PLAIN: Tuple[Type[Exception], ...] = (ConfigurationError, ElmoTaggerError, OSError)
 """Errors whose message says all that a user can use."""
@@ -54,7 +55,7 @@ def print_plainly(kind: Type[BaseException], error: BaseException, trace: Option
 def message_of(error: BaseException) -> Optional[str]:
     """The message of a plain error, also of one that ended a worker process; None for any other."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return INTERRUPTED + (RECOVER if _passed_through(error, "train_model") else "")
     if isinstance(error, PLAIN):
         return str(error)
     if isinstance(error, TypeError) and _raised_in(error, "from_params.py"):

@@ -45,7 +45,7 @@ def test_a_run_ends_with_its_best_scores_and_its_archive(tmp_path: Path) -> None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     *table, last = summary(tmp_path).splitlines()
     assert "\n".join(table) + "\n" == score_table({"development": METRICS})
-    assert last == f"archive (of epoch 7): {tmp_path}/model.tar.gz"
+    assert last == f"archive: {tmp_path}/model.tar.gz"
     assert summary(tmp_path / "nothing") == ""
 
 
@@ -74,7 +74,12 @@ def test_the_environment_brings_the_log_back_to_the_console(
     monkeypatch.delenv("ALLENNLP_LOG_LEVEL", raising=False)
     if level is not None:
         monkeypatch.setenv("ALLENNLP_LOG_LEVEL", level)
-    handler = logging.StreamHandler()
-    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-    startup.quiet_console()
-    assert handler.level == (logging.WARNING if quiet else logging.NOTSET)
+    assert startup.wants_quiet_console() == quiet
+
+
+def test_a_quiet_console_keeps_warnings_and_the_file_keeps_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console, file = logging.StreamHandler(), logging.FileHandler(tmp_path / "out.log")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [console, file])
+    startup.quieten()
+    assert (console.level, file.level) == (logging.WARNING, logging.NOTSET)
+    file.close()

@@ -53,6 +53,7 @@ def test_the_list_is_complete() -> None:
         "quickstart",
         "conll2003",
         "elmo_only",
+        "elmo_and_vectors",
         "static_baseline",
         "wnut17",
         "distributed",

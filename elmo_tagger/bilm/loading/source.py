@@ -65,6 +65,34 @@ def load_bilm(
     return Bilm.load(options, weight_file, **kept)
 
 
+def files_of_source(source: str) -> tuple[str, str]:
+    """Options and weights of a biLM, for a config that names both files.
+
+    Args:
+        source: A directory with both files, a `.hdf5` file with its options beside it, or a name of `bundled.BUNDLED`.
+
+    Returns:
+        Absolute paths, or the name twice.
+
+    Raises:
+        WeightsSourceError: The source names no biLM, or an archive, whose biLM is no file of its own.
+    """
+    if source in BUNDLED:
+        files_of(source)  # refuses a name that stands for two things here
+        return source, source
+    path = Path(source)
+    if not path.exists():
+        near = difflib.get_close_matches(source, BUNDLED, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise WeightsSourceError(f"{source}: no such file or directory: expected {_expected()}{hint}")
+    if _is_archive(path):
+        raise WeightsSourceError(
+            f"{source}: expected the files of a biLM, received a trained model: run `elmo-tagger export-bilm` on it"
+        )
+    options_file, weight_file = _pair(source, path, None)
+    return str(options_file.absolute()), str(weight_file.absolute())
+
+
 def local(source: str) -> Path:
     """The file that a path or URL means; a URL is downloaded once and kept by cached-path.
 

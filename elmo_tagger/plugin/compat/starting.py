@@ -100,7 +100,7 @@ def run_folder(folder: Union[str, Path], *, recover: bool, force: bool) -> Itera
     try:
         yield
     except BaseException:
-        if not (filled and recover) and not any(any(folder.glob(name)) for name in RESULTS):
+        if not (filled and recover) and not any(any(folder.rglob(name)) for name in RESULTS):
             shutil.rmtree(folder, ignore_errors=True)
             if replaced is not None:
                 replaced.rename(folder)
