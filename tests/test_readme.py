@@ -71,3 +71,16 @@ def test_reports_and_predictions_are_written(outcome: tuple[Path, str]) -> None:
     assert "f1" in (outcome[0] / "runs" / "report.html").read_text().lower()
     lines = (outcome[0] / "runs" / "test.predictions.jsonl").read_text().splitlines()
     assert {"tokens", "tags", "entities"} <= set(json.loads(lines[0]))
+
+
+def test_the_readmes_python_runs(outcome: tuple[Path, str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    result = subprocess.run(
+        [sys.executable, "-c", block], cwd=outcome[0], capture_output=True, text=True, check=True, timeout=600
+    )
+    assert "ORG Hartdal Energy 17 31" in result.stdout
+    assert sorted(path.name for path in (outcome[0] / "runs" / "quickstart-folder").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]

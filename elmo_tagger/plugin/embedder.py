@@ -13,12 +13,11 @@ from allennlp.modules.token_embedders import TokenEmbedder
 from elmo_tagger.bilm.cache.cached_bilm import CachedBilm
 from elmo_tagger.bilm.cache.files import DTYPES as CACHE_DTYPES
 from elmo_tagger.bilm.cache.store import LayerStore
-from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.bilm.loading import allennlp_weights, checkpoint
 from elmo_tagger.bilm.loading.bundled import files_of
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.bilm.precision import PRECISIONS
-from elmo_tagger.plugin import old_archives
 from elmo_tagger.plugin.static_embedding import StaticEmbedding
 from elmo_tagger.tagger.elmo_embedder import ElmoEmbedder
 
@@ -260,7 +259,7 @@ class ElmoHdf5Embedder(ElmoEmbedder, TokenEmbedder):
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Takes the weights of AllenNLP's embedder too."""
-        if old_archives.translate(state_dict, prefix):
+        if allennlp_weights.translate(state_dict, prefix):
             state_dict[f"{prefix}_extra_state"] = self.get_extra_state()
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 

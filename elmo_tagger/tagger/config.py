@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
-from elmo_tagger.tagger.json_fields import NOT_OURS, ConfigError, read_object, read_value
+from elmo_tagger.errors import shown
+from elmo_tagger.tagger.json_fields import ConfigError, read_object, read_value
 
 __all__ = ["ConfigError", "TaggerConfig"]
 
@@ -48,7 +49,7 @@ class SingleIdConfig:
 class CharacterTokenizerConfig:
     """How a word becomes characters: its own, or with `byte_encoding` the bytes of that encoding plus 1."""
 
-    UNUSED: ClassVar[Keys] = ("type",)
+    TYPES: ClassVar[Keys] = ("character", None)
 
     byte_encoding: str | None = None
     lowercase_characters: bool = False
@@ -265,12 +266,12 @@ class FeedForwardConfig:
 
 # ---- the whole
 
-MODELS = ("elmo_bilstm_crf", "crf_tagger")
-
 
 @dataclass(frozen=True, kw_only=True)
 class TextFieldEmbedderConfig:
     """Embedders by the names of their indexers."""
+
+    TYPES: ClassVar[Keys] = ("basic", None)
 
     token_embedders: dict[str, EmbedderConfig]
 
@@ -295,7 +296,9 @@ class ModelConfig:
         *("initializer", "regularizer"),
     )
 
-    type: str = "elmo_bilstm_crf"
+    TYPES: ClassVar[Keys] = ("elmo_bilstm_crf", "crf_tagger")
+
+    type: str
     text_field_embedder: TextFieldEmbedderConfig
     encoder: EncoderConfig
     feedforward: FeedForwardConfig | None = None
@@ -331,18 +334,12 @@ class TaggerConfig:
             ConfigError: It has a part or an argument that the engine does not have, or a value of a wrong type.
         """
         if not isinstance(raw, Mapping):
-            raise ConfigError(f"{source}: expected an object, received {raw!r:.80}")
-        model = raw.get("model")
-        kind = model.get("type") if isinstance(model, Mapping) else None
-        if kind not in MODELS:
-            raise ConfigError(
-                f"{source}: model.type: received {kind!r}, expected one of {', '.join(MODELS)}: {NOT_OURS}"
-            )
+            raise ConfigError(f"{source}: expected an object, received {shown(raw)}")
         # AllenNLP's predictors read with the reader of the development set where it is another one
         reader = raw.get("validation_dataset_reader") or raw.get("dataset_reader") or raw
         indexers = reader.get("token_indexers") if isinstance(reader, Mapping) else None
         return cls(
-            model=read_object(ModelConfig, model, f"{source}: model"),
+            model=read_object(ModelConfig, raw.get("model"), f"{source}: model"),
             token_indexers=read_value(
                 dict[str, IndexerConfig],
                 {"tokens": {}} if indexers is None else indexers,  # AllenNLP's default

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, shown
 
 Part = TypeVar("Part")
 
@@ -36,15 +36,18 @@ def read_object(kind: type[Part], raw: object, where: str) -> Part:
         ConfigError: A key is missing or unknown, or a value is of another type.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{where}: expected an object, received {raw!r}")
+        raise ConfigError(f"{where}: expected an object, received {shown(raw)}")
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     unused, only = getattr(kind, "UNUSED", ()), getattr(kind, "ONLY", {})
+    types = getattr(kind, "TYPES", None)
+    if types is not None and raw.get("type") not in types:
+        raise _unknown_type(raw.get("type"), types, where)
     for key, value in raw.items():
-        if key in names or key in unused or key == "type":
+        if key in names or key in unused or (key == "type" and types is not None):
             continue
         if key in only:
             if value not in (None, only[key]):
-                raise ConfigError(f"{where}.{key}: received {value!r}, expected {only[key]!r}: {NOT_OURS}")
+                raise ConfigError(f"{where}.{key}: received {shown(value)}, expected {only[key]!r}: {NOT_OURS}")
         elif value is not None:
             near = difflib.get_close_matches(str(key), [*names, *unused, *only], n=1)
             raise ConfigError(f"{where}.{key}{f' (is {near[0]} meant?)' if near else ''}: {NOT_OURS}")
@@ -56,6 +59,11 @@ def read_object(kind: type[Part], raw: object, where: str) -> Part:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(f"{where}.{field.name} is missing")
     return kind(**values)
+
+
+def _unknown_type(received: object, known: Iterable[str | None], where: str) -> ConfigError:
+    expected = ", ".join(each for each in known if each is not None)
+    return ConfigError(f"{where}.type: received {shown(received)}, expected one of {expected}: {NOT_OURS}")
 
 
 def read_value(annotation: Any, raw: object, where: str) -> Any:
@@ -73,11 +81,11 @@ def read_value(annotation: Any, raw: object, where: str) -> Any:
         return read_object(annotation, raw, where)
     if origin is tuple:
         if not isinstance(raw, Sequence) or isinstance(raw, str):
-            raise ConfigError(f"{where}: expected a list, received {raw!r}")
+            raise ConfigError(f"{where}: expected a list, received {shown(raw)}")
         return tuple(read_value(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(raw))
     if origin is dict:
         if not isinstance(raw, Mapping):
-            raise ConfigError(f"{where}: expected an object, received {raw!r}")
+            raise ConfigError(f"{where}: expected an object, received {shown(raw)}")
         return {str(key): read_value(arguments[1], item, f"{where}.{key}") for key, item in raw.items()}
     return _read_scalar(annotation, raw, where)
 
@@ -90,8 +98,7 @@ def _read_union(choices: Sequence[Any], raw: object, where: str) -> Any:
         known = {name: part for part in parts for name in getattr(part, "TYPES", (None,))}
         name = raw.get("type")
         if not isinstance(name, str | None) or name not in known:
-            expected = ", ".join(each for each in known if each is not None)
-            raise ConfigError(f"{where}.type: received {name!r}, expected one of {expected}: {NOT_OURS}")
+            raise _unknown_type(name, known, where)
         return read_object(known[name], raw, where)
     problems = []
     for choice in choices:
@@ -100,7 +107,7 @@ def _read_union(choices: Sequence[Any], raw: object, where: str) -> Any:
                 return read_value(choice, raw, where)
             except ConfigError as error:
                 problems.append(str(error))
-    raise ConfigError(problems[0] if problems else f"{where}: expected an object, received {raw!r}")
+    raise ConfigError(problems[0] if problems else f"{where}: expected an object, received {shown(raw)}")
 
 
 def _is_part(annotation: Any) -> bool:
@@ -114,5 +121,5 @@ def _read_scalar(kind: type, raw: object, where: str) -> Any:
     # bool is a subclass of int, and an integer is a number
     fits = isinstance(raw, int | float) if kind is float else isinstance(raw, kind)
     if not fits or (kind is not bool and isinstance(raw, bool)):
-        raise ConfigError(f"{where}: expected {_NAMES[kind]}, received {raw!r}")
+        raise ConfigError(f"{where}: expected {_NAMES[kind]}, received {shown(raw)}")
     return kind(raw)

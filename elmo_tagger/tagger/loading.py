@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from elmo_tagger.archives import bounded_by, open_archive
-from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.bilm.loading import allennlp_weights, checkpoint
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
+from elmo_tagger.bilm.options import Options
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.tagger.card import Card
-from elmo_tagger.tagger.config import TaggerConfig
+from elmo_tagger.tagger.config import ElmoConfig, TaggerConfig, TextFieldEmbedderConfig
 from elmo_tagger.tagger.folder import Parts, is_folder, read_folder
+from elmo_tagger.tagger.json_fields import read_value
 from elmo_tagger.tagger.model import build_model
 from elmo_tagger.tagger.tagger import Tagger
 from elmo_tagger.tagger.vocabulary import UNKNOWN_TOKEN, read_vocabulary
@@ -35,6 +37,7 @@ def load(
     *,
     device: str | torch.device = "cpu",
     language: str | None = None,
+    options_file: str | Path | None = None,
 ) -> Tagger:
     """Load a trained tagger, without AllenNLP.
 
@@ -46,15 +49,18 @@ def load(
             `Tagger.save` writes; or `"en"`, the tagger of the package.
         device: Where to compute, such as `"cuda"`.
         language: spaCy's code of the language whose word rules split raw text; by default the model's, else English.
+        options_file: The biLM's `options.json`, for an archive with AllenNLP's own ELMo embedder, which lacks it; the
+            published biLMs' are known.
 
     Raises:
+        OptionsError: The options file is none.
         ConfigError: A part of the model is not the engine's; the message names it.
         LoadError: There is no such tagger, or weights and config do not fit together.
         ArchiveError: The archive is damaged, or its config claims sizes that its tensors do not have.
         FolderError: The folder is damaged.
         OSError: A file cannot be read.
     """
-    parts, name = read_parts(model), "the archive" if isinstance(model, bytes) else str(model)
+    parts, name = read_parts(model, options_file), "the archive" if isinstance(model, bytes) else str(model)
     claimed = parts.config.to_dict()["model"]
     # nothing is allocated that no tensor fills, and no random start is drawn that the weights would only overwrite
     with bounded_by(parts.weights, claimed, name=name), Uninitialized():
@@ -63,10 +69,11 @@ def load(
     return Tagger(parts.config, parts.vocabulary, network.to(device), language=language, card=parts.card)
 
 
-def read_parts(model: str | Path | bytes) -> Parts:
+def read_parts(model: str | Path | bytes, options_file: str | Path | None = None) -> Parts:
     """The parts of a model that `load` takes, before anything is built of them.
 
     Raises:
+        OptionsError: The options file is none.
         ConfigError: As `load`.
         LoadError: There is no such tagger.
         ArchiveError: The archive is damaged.
@@ -78,10 +85,13 @@ def read_parts(model: str | Path | bytes) -> Parts:
         return read_folder(path)
     with open_archive(path) as archive:
         raw, weights = archive.config(), archive.weights()
-        config = TaggerConfig.from_dict(with_descriptions(raw, weights), source=archive.label("config.json"))
-        unknown = (raw.get("vocabulary") or {}).get("oov_token") or UNKNOWN_TOKEN
-        vocabulary = read_vocabulary(archive.directory / "vocabulary", unknown=unknown)
-        return Parts(config, vocabulary, _without_descriptions(weights), _card(raw, archive.directory / "metrics.json"))
+        options = None if options_file is None else Options.from_file(options_file)
+        config = TaggerConfig.from_dict(raw, source=archive.label("config.json"))
+        config = complete(config, weights, options=options, name=archive.name)
+        settings = raw.get("vocabulary")
+        unknown = settings.get("oov_token") if isinstance(settings, dict) else None
+        vocabulary = read_vocabulary(archive.directory / "vocabulary", unknown=unknown or UNKNOWN_TOKEN)
+        return Parts(config, vocabulary, weights, _card(raw, archive.directory / "metrics.json"))
 
 
 def _card(config: Mapping[str, Any], metrics: Path) -> Card:
@@ -105,28 +115,47 @@ def _located(model: str | Path) -> Path:
     return NAMED[model]
 
 
-def with_descriptions(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The config of an archive, with what its weights say of biLMs and static vectors put in.
+def complete(
+    config: TaggerConfig, weights: dict[str, Tensor], *, options: Options | None = None, name: str
+) -> TaggerConfig:
+    """The config of an archive, with what only its weights tell of biLMs and static vectors.
 
     Args:
-        config: As in `config.json`, which tells only which files they were read from when training began.
-        weights: Among them each `elmo_hdf5` embedder's description of itself.
+        config: As in `config.json`, which names the files that they were read from when training began.
+        weights: Each `elmo_hdf5` embedder's description of itself is taken out; an embedder of AllenNLP's gets this
+            package's names and layout.
+        options: Of the biLM of AllenNLP's embedders, where they are not those of a published one.
+        name: Of the archive, for messages.
+
+    Raises:
+        ConfigError: A description is none.
+        LoadError: Weights of AllenNLP's embedder are missing.
     """
-    described = copy.deepcopy(dict(config))
-    for key, value in weights.items():
-        description = checkpoint.decode(value) if key.endswith(checkpoint.SUFFIX) else None
-        name = key.removeprefix("text_field_embedder.token_embedder_").removesuffix(f".{checkpoint.SUFFIX}")
-        if description is None:
-            continue
-        embedder = described["model"]["text_field_embedder"]["token_embedders"][name]
-        embedder["options"] = description["options"]
-        for namespace, dim in (description.get("static") or {}).items():
-            embedder["static"] = {"namespace": namespace, "dim": dim}
-    return described
+    embedders = dict(config.model.text_field_embedder.token_embedders)
+    for key, embedder in embedders.items():
+        if isinstance(embedder, ElmoConfig):
+            prefix = f"text_field_embedder.token_embedder_{key}."
+            embedders[key] = _described(embedder, weights, prefix, options, name)
+    model = replace(config.model, text_field_embedder=TextFieldEmbedderConfig(token_embedders=embedders))
+    return replace(config, model=model)
 
 
-def _without_descriptions(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value for key, value in weights.items() if not key.endswith(checkpoint.SUFFIX)}
+def _described(
+    embedder: ElmoConfig, weights: dict[str, Tensor], prefix: str, options: Options | None, name: str
+) -> ElmoConfig:
+    description = checkpoint.decode(weights.pop(f"{prefix}{checkpoint.SUFFIX}", None))
+    if description is not None:
+        static = embedder.static
+        if static is not None:
+            dims = read_value(dict[str, int], description.get("static") or {}, f"{name}: {prefix} static")
+            static = replace(static, dim=dims.get(static.namespace, static.dim))
+        return replace(embedder, options=description.get("options"), static=static)
+    try:
+        if allennlp_weights.translate(weights, prefix):
+            options = options or allennlp_weights.published_options(weights, prefix)
+    except (LookupError, RuntimeError, ValueError) as error:
+        raise LoadError(f"{name}: {prefix[:-1]}: expected the weights of AllenNLP's embedder: {error}") from error
+    return embedder if options is None else replace(embedder, options=options.to_dict())
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:

@@ -9,11 +9,12 @@ from allennlp.models.archival import load_archive
 from allennlp.predictors import Predictor
 
 import elmo_tagger
-from elmo_tagger.tagger import Document, Tagger
+from elmo_tagger.tagger import ConfigError, Document, Tagger
 from elmo_tagger.text.columns import read_columns
-from tests.tagger.archives import configs, make_archive
+from tests.tagger.archives import STOCK_ELMO, configs, make_archive, shipped
 
 BATCH_NORM = "batch norm, one layer"
+SHIPPED = ("quickstart", "conll2003", "wnut17", "elmo_only", "static_baseline", "fine_tuning")
 CASES = tuple(name for name in configs({}) if name != BATCH_NORM)
 CONFIDENCE = 1.001e-6  # one in the last digit that is written
 LOG_PROBABILITY = 1e-5  # of sums of scores, which grow with a sentence
@@ -46,13 +47,29 @@ def inputs() -> list[dict[str, Any]]:
 
 def make_pair(config: dict[str, Any], directory: Path) -> Pair:
     archive = make_archive(config, directory / "run")
-    predictor = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 3}), "entities")
-    return Pair(archive, elmo_tagger.load(archive), predictor)
+    overrides: dict[str, Any] = {"model.top_k": 3}
+    options = None
+    embedder = config["model"]["text_field_embedder"]["token_embedders"].get("elmo", {})
+    if embedder.get("type") == "elmo_token_embedder":
+        # a stateless predictor with the same weights: tests/plugin/test_old_archives.py has the stock one beside it
+        overrides["model.type"] = "elmo_bilstm_crf"
+        overrides["model.text_field_embedder.token_embedders.elmo.type"] = "elmo_hdf5"
+        options = embedder["options_file"]
+    predictor = Predictor.from_archive(load_archive(archive, overrides=overrides), "entities")
+    return Pair(archive, elmo_tagger.load(archive, options_file=options), predictor)
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=[*CASES, *(f"{name}.jsonnet" for name in SHIPPED)])
 def pair(request: pytest.FixtureRequest, tiny_bilm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(configs(tiny_bilm)[request.param], tmp_path_factory.mktemp("archive"))
+    directory = tmp_path_factory.mktemp("archive")
+    if request.param in CASES:
+        return make_pair(configs(tiny_bilm)[request.param], directory)
+    return make_pair(shipped(request.param.removesuffix(".jsonnet"), tiny_bilm, directory), directory)
+
+
+def test_every_shipped_config_of_a_tagger_is_compared() -> None:
+    others = {"distributed"}  # elmo_only on several GPUs
+    assert {path.stem for path in Path("training_configs").glob("*.jsonnet")} == set(SHIPPED) | others
 
 
 def assert_same(document: Document, expected: dict[str, Any]) -> int:
@@ -97,3 +114,9 @@ def test_a_norm_over_the_batch_is_one_over_the_sentence(
     for given, document in zip(sentences, pair.tagger.pipe(sentences, top_k=3), strict=True):
         assert_same(document, pair.predictor.predict_json(given))
     assert pair.tagger.labels == []  # no label_encoding
+
+
+def test_the_options_of_a_bilm_that_nobody_published_are_asked_for(tiny_bilm: dict[str, str], tmp_path: Path) -> None:
+    archive = make_archive(configs(tiny_bilm)[STOCK_ELMO], tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"token_embedders.elmo: the options of its biLM are missing.*options_file"):
+        elmo_tagger.load(archive)

@@ -1,18 +1,23 @@
-"""Weights of AllenNLP's `elmo_token_embedder`, as archives of its time hold them, under the names of `elmo_hdf5`.
+"""Weights of AllenNLP's `elmo_token_embedder`, as its archives hold them, under the names of this package.
 
 The arithmetic is what AllenNLP does to bilm-tf's weights when it loads them, backwards: transposed matrices, gates in
 another order, a carry gate of the other sign, the forget gate's constant in the bias.
 """
 
-from typing import Dict
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
+
+from elmo_tagger.bilm.options import CharCnnOptions, LstmOptions, Options
 
 OLD = "_elmo._elmo_lstm."
 """What the biLM's names begin with in such an archive."""
 
 
-def translate(state: Dict[str, torch.Tensor], prefix: str) -> bool:
+def translate(state: dict[str, Tensor], prefix: str) -> bool:
     """Renames and rearranges, in place, an old embedder's part of a state dict.
 
     Args:
@@ -36,7 +41,7 @@ def translate(state: Dict[str, torch.Tensor], prefix: str) -> bool:
     return True
 
 
-def _character_cnn(old: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+def _character_cnn(old: dict[str, Tensor]) -> dict[str, Tensor]:
     new = {
         # AllenNLP has a row of zeros for padding.
         "char_embed": old["_char_embedding_weights"][1:],
@@ -55,7 +60,7 @@ def _character_cnn(old: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
     return new
 
 
-def _lstm(old: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+def _lstm(old: dict[str, Tensor]) -> dict[str, Tensor]:
     """Both directions of each layer, stacked."""
     new = {}
     for layer in range(_count(old, "forward_layer_{}.state_projection.weight")):
@@ -72,14 +77,57 @@ def _lstm(old: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
     return new
 
 
-def _gates(packed: torch.Tensor, forget: float = 0.0) -> torch.Tensor:
+def _gates(packed: Tensor, forget: float = 0.0) -> Tensor:
     """Gates i f j o, along the first axis, in bilm-tf's order i j f o; something is added to f."""
     i, f, j, o = packed.chunk(4)
     return torch.cat([i, j, f + forget, o])
 
 
-def _count(names: Dict[str, torch.Tensor], pattern: str) -> int:
+def _count(names: Mapping[str, Tensor], pattern: str) -> int:
     number = 0
     while pattern.format(number) in names:
         number += 1
     return number
+
+
+def published_options(weights: Mapping[str, Tensor], prefix: str) -> Options | None:
+    """The options of a biLM of AllenNLP's embedder, if its shape is that of a published one.
+
+    Archives do not hold them. Sizes can be read off the weights; for the rest, all published option files agree.
+
+    Args:
+        weights: A state dict, already translated.
+        prefix: The embedder's.
+    """
+    cnn, lstm = f"{prefix}bilm.char_cnn.", f"{prefix}bilm.lstm.layers."
+    convolutions = _shapes(weights, cnn + "convolutions.{}.W_cnn")
+    projections = _shapes(weights, lstm + "{}.W_P_0")
+    highways = len(_shapes(weights, cnn + "highways.{}.W_carry"))
+    filters = tuple((shape[1], shape[3]) for shape in convolutions)
+    _, dim, projection_dim = projections[0]
+    if (filters, len(projections), highways, dim, projection_dim) not in _PUBLISHED:
+        return None
+    return Options(
+        char_cnn=CharCnnOptions(embedding_dim=16, filters=filters, n_highway=highways),
+        lstm=LstmOptions(
+            dim=dim,
+            projection_dim=projection_dim,
+            n_layers=len(projections),
+            cell_clip=3,
+            proj_clip=3,
+            use_skip_connections=True,
+        ),
+    )
+
+
+def _shapes(weights: Mapping[str, Tensor], pattern: str) -> list[torch.Size]:
+    return [weights[pattern.format(number)].shape for number in range(_count(weights, pattern))]
+
+
+_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+_PUBLISHED = (
+    # small, medium, and the size of the original, 5.5B, PubMed and the other languages
+    (_FILTERS, 2, 1, 1024, 128),
+    (_FILTERS, 2, 1, 2048, 256),
+    (_FILTERS, 2, 2, 4096, 512),
+)
