@@ -104,6 +104,8 @@ def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None
         text = render(parts.card, language=parts.config.language, labels=_labels(parts), library=library)
         (unfinished / CARD_NAME).write_text(text, encoding="utf-8")
         save_file(_apart(parts.weights), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
+        # safetensors lets nobody else read it
+        (unfinished / WEIGHTS_NAME).chmod((unfinished / CONFIG_NAME).stat().st_mode)
 
 
 def _labels(parts: Parts) -> list[str]:

@@ -32,6 +32,7 @@ def test_a_saved_tagger_loads_as_it_was(tagger: Tagger, folder: Path) -> None:
     assert again.config == tagger.config
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert elmo_tagger.load(str(folder)).labels == tagger.labels
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1  # who may read one may read all
 
 
 def test_the_card_says_what_is_known(tagger: Tagger, tmp_path: Path) -> None:
