@@ -14,7 +14,7 @@ from elmo_tagger.text.columns import read_columns
 from tests.tagger.archives import STOCK_ELMO, configs, make_archive, shipped
 
 BATCH_NORM = "batch norm, one layer"
-SHIPPED = ("quickstart", "conll2003", "wnut17", "elmo_only", "static_baseline", "fine_tuning")
+SHIPPED = ("quickstart", "conll2003", "wnut17", "elmo_only", "elmo_and_vectors", "static_baseline", "fine_tuning")
 CASES = tuple(name for name in configs({}) if name != BATCH_NORM)
 CONFIDENCE = 1.001e-6  # one in the last digit that is written
 LOG_PROBABILITY = 1e-5  # of sums of scores, which grow with a sentence
