@@ -23,7 +23,7 @@ from spacy.util import filter_spans, minibatch
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.tagger import Tagger, load
 from elmo_tagger.tagger.predictions import Prediction
-from elmo_tagger.text.sentences import sentence_bounds
+from elmo_tagger.text.sentence_bounds import sentence_bounds
 
 ANNOTATE = ("ents", "spans", "both")
 _MARKS = frozenset(Sentencizer.default_punct_chars) | {"...", "…"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.column_rows import Rows
 from elmo_tagger.text.files import BOM, DataError, Report, give_or_raise, read_text_blocks
 from elmo_tagger.text.outputs import Target, new_file
@@ -176,7 +177,7 @@ def _check_cells(row: tuple[str, ...], place: str, *, separator: str, marker: st
         elif not _encodable(cell):
             problem = "a lone surrogate, which UTF-8 cannot hold"
         if problem:
-            raise DataError(f"{place}: {kind} {cell!r} contains {problem}: a column file cannot hold it")
+            raise DataError(f"{place}: {kind} {shown(cell)} contains {problem}: a column file cannot hold it")
 
 
 def _encodable(text: str) -> bool:

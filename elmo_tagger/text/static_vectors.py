@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import BOM, DataError, read_lines
 
 OutOfVocabulary = Literal["zero", "random", "mean"]
@@ -145,7 +146,7 @@ class _Rows:
                 vector = np.array(numbers.split(b" "), dtype=np.float64).astype(np.float32)
         except ValueError:
             bad = next(number for number in numbers.split(b" ") if not _NUMBER.fullmatch(number))
-            raise self._error(line, f"{bad.decode(errors='replace')!r} is not a number") from None
+            raise self._error(line, f"{shown(bad.decode(errors='replace'))} is not a number") from None
         if not np.isfinite(vector).all():
             raise self._error(line, "a value is NaN or infinite, expected finite numbers")
         return vector

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from elmo_tagger.text.files import DataError
-from elmo_tagger.text.sentences import sentence_bounds
+from elmo_tagger.text.sentence_bounds import sentence_bounds
 
 if TYPE_CHECKING:
     from spacy.language import Language

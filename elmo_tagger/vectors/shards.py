@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.outputs import OutputError, errors_at_the_end, new_file, new_path
 from elmo_tagger.vectors.compute import Array
 from elmo_tagger.vectors.sentences import InputSentence
@@ -193,7 +194,7 @@ def check_settings(before: Mapping[str, Any], settings: Mapping[str, Any]) -> No
     """
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
-        differences = "; ".join(f"{name} was {before.get(name)!r}, is {settings[name]!r}" for name in changed)
+        differences = "; ".join(f"{name} was {shown(before.get(name))}, is {shown(settings[name])}" for name in changed)
         raise OutputError(f"the earlier run had other settings: {differences}: expected the same to --resume")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from elmo_tagger.errors import shown
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.formats.document import Document
 
@@ -31,7 +32,7 @@ def spacing_of(document: Document, number: int, token: int, place: str) -> list[
     gap, implied = document.text[end:following], "" if following == len(document.text) else " "
     before = document.text[: sentence.starts[0]] if number == token == 0 else ""
     if (gap + before).strip():
-        raise DataError(f"{place}: {(gap + before).strip()!r} in no token: CoNLL-U cannot express it")
+        raise DataError(f"{place}: {shown((gap + before).strip())} in no token: CoNLL-U cannot express it")
     if gap != implied:
         entries.append(f"SpacesAfter={_escaped(gap)}" if gap else "SpaceAfter=No")
     if before:
