@@ -55,7 +55,9 @@ def read_curves(run: str | Path) -> Curves:
     run = Path(run)
     files = {int(match[1]): path for path in run.iterdir() if (match := _EPOCH.fullmatch(path.name))}
     if not files:
-        raise RunError(f"{run}: expected a training directory with metrics_epoch_0.json and so on")
+        seeds = sorted(path.parent.name for path in run.glob("*/metrics_epoch_0.json"))
+        hint = f"; it holds several: give one of {', '.join(seeds)}" if seeds else ""
+        raise RunError(f"{run}: expected a training directory with metrics_epoch_0.json and so on{hint}")
     epochs = sorted(files)
     metrics = [_read(files[epoch]) for epoch in epochs]
     name = next((each for each in SCORES if any(f"validation_{each}" in epoch for epoch in metrics)), "")

@@ -72,8 +72,14 @@ def test_the_command_draws_one_picture(run: Path) -> None:
 
 
 def test_mistakes_are_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(RunError, match=r"expected a training directory with metrics_epoch_0.json and so on"):
-        read_curves(tmp_path)
+        read_curves(tmp_path / "nothing")
+    for seed in ("seed_1", "seed_2"):  # as elmo-tagger train leaves them
+        (tmp_path / "several" / seed).mkdir(parents=True)
+        (tmp_path / "several" / seed / "metrics_epoch_0.json").write_text("{}")
+    with pytest.raises(RunError, match=r"it holds several: give one of seed_1, seed_2$"):
+        read_curves(tmp_path / "several")
     curves = read_curves(run)
     with pytest.raises(RunError, match=r"c.bmpx: Format 'bmpx' is not supported"):
         draw(curves, tmp_path / "c.bmpx")

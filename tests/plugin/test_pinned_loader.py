@@ -27,7 +27,7 @@ def tensors(batch: dict[str, object]) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_its_batches_are_those_of_multiprocess(workers: int) -> None:
+def test_pinned_batches_equal_those_of_allennlps_loader(workers: int) -> None:
     ours = list(loader("pinned", num_workers=workers))
     expected = list(loader("multiprocess"))
     assert len(ours) == len(expected) > 1

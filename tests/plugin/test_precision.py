@@ -21,7 +21,7 @@ def test_bfloat16_is_near_and_keeps_the_type(bilm_files: dict[str, str]) -> None
     assert 1e-5 < (received - expected).abs().max() < 0.05
 
 
-def test_trained_weights_do_not_depend_on_it(bilm_files: dict[str, str]) -> None:
+def test_trained_weights_do_not_depend_on_the_precision(bilm_files: dict[str, str]) -> None:
     exact, rounded = embedder(**bilm_files), embedder(**bilm_files, precision="bfloat16")
     for name, value in exact.state_dict().items():
         assert torch.equal(rounded.state_dict()[name], value), name

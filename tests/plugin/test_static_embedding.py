@@ -138,7 +138,7 @@ def test_mistakes_are_named(static: dict, message: str, bilm_files: dict[str, st
         embedder(bilm_files, vocabulary(), **static)
 
 
-def test_one_side_alone_is_refused(bilm_files: dict[str, str], vectors: str) -> None:
+def test_static_vectors_need_embedder_and_indexer(bilm_files: dict[str, str], vectors: str) -> None:
     vocab = vocabulary()
     batch = tensors(WORDS, vocab)
     with pytest.raises(ConfigurationError, match="only the embedder has its one"):
