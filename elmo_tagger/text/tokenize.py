@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from elmo_tagger.text.files import DataError
@@ -21,6 +22,13 @@ MAX_AFFIXES = 100  # spaCy's time grows with the square of the punctuation marks
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONG_WORD = re.compile(rf"\S{{{MAX_AFFIXES},}}")
 _WORD_PART = re.compile(r"[^\W_]+|.", re.DOTALL)
+# What is drawn as one picture: a flag, a key with a number, or emoji with their variants, skin tones and joiners.
+_PICTURE = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f"
+    "\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+)
+_VARIANT = "[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+_EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[#*0-9]\ufe0f?\u20e3|{_PICTURE}(?:{_VARIANT}|\u200d{_PICTURE})+")
 _SPACES = " \t\r\n"
 _PRETOKENIZED = re.compile(f"[^{_SPACES}]+")
 _LOCK = threading.Lock()  # a spaCy pipeline serves one thread at a time
@@ -49,7 +57,8 @@ class Tokenizer:
 
     Attributes:
         language: spaCy's code of a language, or "xx" for rules that fit many.
-        sentence_per_line: Whether every line break ends a sentence; otherwise only blank lines do.
+        sentence_per_line: Whether every line break ends a sentence; otherwise those that end a paragraph or an item of
+            a list do.
         max_sentence_tokens: Longer sentences are cut (lists, tables, text without punctuation); None for never.
     """
 
@@ -62,7 +71,7 @@ class Tokenizer:
             raise DataError(f"max_sentence_tokens {self.max_sentence_tokens}: expected at least 1, or None")
 
     def __call__(self, text: str) -> list[TokenizedSentence]:
-        """Every character of the text but white space is in exactly one token.
+        """Every character of the text but white space is in exactly one token, an emoji with its joiners in one.
 
         Args:
             text: Any string, lone surrogates included.
@@ -81,6 +90,7 @@ class Tokenizer:
                     if not token.is_space:
                         starts.append(begin + token.idx)
                         ends.append(begin + token.idx + len(token))
+        starts, ends = _with_whole_emoji(plain, starts, ends)
         bounds = sentence_bounds(
             plain, starts, ends, marks=marks, per_line=self.sentence_per_line, max_tokens=self.max_sentence_tokens
         )
@@ -95,6 +105,19 @@ def split_at_spaces(text: str) -> TokenizedSentence:
 
 def _sentence(text: str, starts: list[int], ends: list[int]) -> TokenizedSentence:
     return TokenizedSentence([text[start:end] for start, end in zip(starts, ends, strict=True)], starts, ends)
+
+
+def _with_whole_emoji(text: str, starts: list[int], ends: list[int]) -> tuple[list[int], list[int]]:
+    """The tokens with each emoji of several characters as one of them."""
+    emoji = [match.span() for match in _EMOJI.finditer(text)]
+    if not emoji:
+        return starts, ends
+    borders = {*starts, *ends}
+    for start, end in emoji:
+        borders.difference_update(range(start + 1, end))
+        borders.update((start, end))
+    pairs = [(a, b) for a, b in pairwise(sorted(borders)) if not text[a:b].isspace()]
+    return [start for start, _ in pairs], [end for _, end in pairs]
 
 
 @cache

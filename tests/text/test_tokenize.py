@@ -82,13 +82,57 @@ def test_offsets_of_split_text(text: str) -> None:
         ("lower case! and on. and on", ["lower case !", "and on . and on"]),
         ("See No. 5. It is 2020. 7 left.", ["See No . 5 .", "It is 2020 .", "7 left ."]),
         ("A title\nover two lines\n\nThe text", ["A title over two lines", "The text"]),
-        ("A\r\nB\r\n \r\nC\rD", ["A B", "C D"]),
+        ("A\r\nb\r\n \r\nC\rd", ["A b", "C d"]),
         ("Wait... Then more… End", ["Wait ...", "Then more …", "End"]),
         ("नमस्ते। वह गया।", ["नमस्ते ।", "वह गया ।"]),
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+LINE = "It was the custom of the house to let every guest"  # 49 characters
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Guests\nAnn Lee\nBob", ["Guests", "Ann Lee", "Bob"]),
+        ("To buy:\n- Milk\n- bread and butter\n* 3 eggs", ["To buy :", "- Milk", "- bread and butter", "* 3 eggs"]),
+        ("1. Ann\n2) Bob\n(3) Cid\na) Dan", ["1 . Ann", "2 ) Bob", "( 3 ) Cid", "a ) Dan"]),
+        ("• Ann sings\n  and Bob too\n• Cid", ["• Ann sings and Bob too", "• Cid"]),
+        (f"{LINE}\nRome and Oslo offered", [f"{LINE} Rome and Oslo offered"]),
+        (f"{LINE} Oslo, too.\n{LINE}\nRome", [f"{LINE} Oslo , too .", LINE, "Rome"]),
+        ("She met Ann,\nBob and Cid.", ["She met Ann , Bob and Cid ."]),
+        ("A title\nThe text goes\non. And on.", ["A title", "The text goes on .", "And on ."]),
+        ("A\r\nB\rC", ["A", "B", "C"]),
+    ],
+    ids=[
+        "names",
+        "bullets",
+        "numbers",
+        "an item over two lines",
+        "wrapped",
+        "not full",
+        "a comma",
+        "a title",
+        "breaks",
+    ],
+)
+def test_a_line_break_that_ends_a_paragraph_or_an_item_ends_a_sentence(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize("language", ["en", "xx", "de"])
+@pytest.mark.parametrize("emoji", ["👩‍👩‍👧", "👍🏽", "❤️", "🏳️‍🌈", "🇳🇴", "1️⃣", "👩🏽‍🚀", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "🤷🏿‍♀️", "😀"])
+def test_an_emoji_with_its_joiners_is_one_token(emoji: str, language: str) -> None:
+    for text, expected in (
+        (f"Ann {emoji} sings", ["Ann", emoji, "sings"]),
+        (f"Ann {emoji}{emoji}.", ["Ann", emoji, emoji, "."]),
+        (f"Oslo{emoji}", ["Oslo", emoji]),
+    ):
+        (sentence,) = Tokenizer(language=language)(text)
+        assert sentence.tokens == expected
 
 
 def test_wide_marks_need_no_space() -> None:
