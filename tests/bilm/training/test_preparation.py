@@ -73,8 +73,8 @@ def test_what_is_not_utf8_is_told_with_its_place(read, block_bytes: int, tmp_pat
     with pytest.raises(DataError) as error:
         read(tmp_path / "a.txt", tmp_path / "prepared", block_bytes)
     assert str(error.value) == (
-        f"{tmp_path / 'a.txt'}:4: invalid utf-8: byte 0xff at offset 25 of the file, byte 5 of the line; it looks like cp1252: "
-        "give that as its encoding, or convert it to utf-8"
+        f"{tmp_path / 'a.txt'}:4: invalid utf-8: byte 0xff at offset 25 of the file, byte 5 of the line; "
+        "it looks like cp1252: give that as its encoding, or convert it to utf-8"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
