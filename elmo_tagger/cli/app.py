@@ -14,7 +14,20 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_tagger import __version__
-from elmo_tagger.cli import check, compare, convert, doctor, embed, export_bilm, neighbours, plot, score, train, vocab
+from elmo_tagger.cli import (
+    check,
+    compare,
+    convert,
+    doctor,
+    embed,
+    export_bilm,
+    neighbours,
+    plot,
+    score,
+    tag,
+    train,
+    vocab,
+)
 from elmo_tagger.cli.terminal import stop
 from elmo_tagger.errors import escaped
 from elmo_tagger.pipes import pipes_kept
@@ -48,6 +61,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("tag")(tag.tag)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)

@@ -15,7 +15,7 @@ from elmo_tagger.errors import ElmoTaggerError
 
 if TYPE_CHECKING:
     from elmo_tagger.bilm import Bilm, ScalarMix
-    from elmo_tagger.cli.progress import EmbeddingProgress
+    from elmo_tagger.cli.progress import WorkProgress
     from elmo_tagger.vectors.compute import Request, SentenceVectors
     from elmo_tagger.vectors.destination import Destination
     from elmo_tagger.vectors.model_source import ModelSource
@@ -130,7 +130,7 @@ def _to_file(work: _Work, destination: Destination, shard_format: str, *, forget
             warn(f"{destination.path}: sentence_to_index would have had more than {size} and is left out")
 
 
-def _compute(work: _Work, vectors: SentenceVectors, shards: ShardFolder, progress: EmbeddingProgress) -> None:
+def _compute(work: _Work, vectors: SentenceVectors, shards: ShardFolder, progress: WorkProgress) -> None:
     from elmo_tagger.vectors import job, ray_job
 
     if work.workers is None:
@@ -170,13 +170,13 @@ def _vectors(work: _Work, bilm: Bilm, mix: ScalarMix | None) -> SentenceVectors:
     return SentenceVectors(bilm, work.request, mix=mix, device=chosen_device(work.device))
 
 
-def _progress(work: _Work, vectors: SentenceVectors) -> EmbeddingProgress:
+def _progress(work: _Work, vectors: SentenceVectors) -> WorkProgress:
     from elmo_tagger.bilm.device import device_name
-    from elmo_tagger.cli.progress import EmbeddingProgress
+    from elmo_tagger.cli.progress import WorkProgress
 
     if work.workers is not None:
-        return EmbeddingProgress(None, where="Ray's workers", shown=not work.quiet)
-    return EmbeddingProgress(work.source.size, where=device_name(vectors.device), shown=not work.quiet)
+        return WorkProgress(None, where="Ray's workers", shown=not work.quiet)
+    return WorkProgress(work.source.size, where=device_name(vectors.device), shown=not work.quiet)
 
 
 def _source(path: str, layout: str | None, language: str | None) -> SentenceSource:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from elmo_tagger.vectors.windows import Window
 
 
-class EmbeddingProgress:
+class WorkProgress:
     """Sentences and tokens done, tokens a second, and the time left; at the end a line with what was done where.
 
     Args:
@@ -27,12 +27,12 @@ class EmbeddingProgress:
         self._progress = Progress(
             TextColumn("{task.description}"), *known, console=console or Console(stderr=True), disable=not shown
         )
-        self._task = self._progress.add_task("embedding", total=total)
+        self._task = self._progress.add_task("beginning", total=total)
         self._where = where
         self._start = time.monotonic()
         self._sentences = self._tokens = self._computed = 0
 
-    def __enter__(self) -> EmbeddingProgress:
+    def __enter__(self) -> WorkProgress:
         self._progress.start()
         self._start = time.monotonic()
         return self

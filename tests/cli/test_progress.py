@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from elmo_tagger.cli import progress
-from elmo_tagger.cli.progress import EmbeddingProgress
+from elmo_tagger.cli.progress import WorkProgress
 from elmo_tagger.vectors.sentences import InputSentence
 from elmo_tagger.vectors.windows import Window
 
@@ -25,7 +25,7 @@ def shown(total: int | None, clock: list[float], *, skipped: bool = False) -> li
     """The lines that a terminal shows at last."""
     output = io.StringIO()
     console = Console(file=output, force_terminal=True, width=120, color_system=None)
-    with EmbeddingProgress(total, where="cpu (2 threads)", console=console) as bar:
+    with WorkProgress(total, where="cpu (2 threads)", console=console) as bar:
         bar.advance(window(0, 500, 40), True)
         clock[0] += 2.0
         bar.advance(window(1, 300, 80), skipped)
@@ -52,6 +52,6 @@ def test_where_nothing_was_computed_no_speed_is_claimed(clock: list[float]) -> N
 
 def test_quiet(clock: list[float]) -> None:
     output = io.StringIO()
-    with EmbeddingProgress(100, where="cpu", shown=False, console=Console(file=output, force_terminal=True)) as bar:
+    with WorkProgress(100, where="cpu", shown=False, console=Console(file=output, force_terminal=True)) as bar:
         bar.add(1, 2, position=50)
     assert output.getvalue().strip() == ""

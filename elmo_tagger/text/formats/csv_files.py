@@ -228,7 +228,7 @@ def write(documents: Iterable[Document], path: Target) -> None:
     whole, documents = are_whole(documents)
     count = 0
     with new_file(path) as file:
-        file.write(_line([*(["document"] if whole else []), "sentence", "token", "tag"]))
+        file.write(line_of([*(["document"] if whole else []), "sentence", "token", "tag"]).encode())
         for index, document in enumerate(documents):
             place = document.where(index)
             if not document.sentences:
@@ -240,7 +240,7 @@ def write(documents: Iterable[Document], path: Target) -> None:
                         raise DataError(f"{place}: token {shown(token)} contains a line feed: a table cannot hold it")
                     cells = [*([document.number + 1] if whole else []), count, token, tag]
                     try:
-                        file.write(_line(cells))
+                        file.write(line_of(cells).encode())
                     except (UnicodeEncodeError, csv.Error):
                         raise DataError(f"{place}: token {shown(token)}: a table in UTF-8 cannot hold it") from None
 
@@ -254,13 +254,13 @@ class _Line:
         self.text = text
 
 
-def _line(cells: Sequence[object]) -> bytes:
+def line_of(cells: Sequence[object]) -> str:
     """A row; all its values are quoted where one has a carriage return, which not every version of csv quotes."""
     line = _Line()
     careful = any("\r" in str(cell) for cell in cells)
     writer = csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_ALL if careful else csv.QUOTE_MINIMAL)
     writer.writerow(cells)
-    return line.text.encode()
+    return line.text
 
 
 FORMAT = Format(
