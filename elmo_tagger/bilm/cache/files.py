@@ -37,7 +37,7 @@ Values = npt.NDArray[np.floating[Any]]
 
 def cache_files(directory: Path) -> list[Path]:
     """The files of a cache; what else lies in its directory is left alone."""
-    return [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+    return [path for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
 
 
 @dataclass(frozen=True, slots=True)

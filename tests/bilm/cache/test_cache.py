@@ -128,6 +128,23 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == content
 
 
+def test_a_directory_where_a_file_of_the_cache_should_be_is_told_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"{'0' * 32}.layers").mkdir()
+    cache = store(tmp_path)
+    assert cache.get(b"k" * 32) is None
+    cache.put(b"k" * 32, np.ones((2, 3), np.float32))
+    assert np.array_equal(cache.get(b"k" * 32), np.ones((2, 3)))
+    (tmp_path / "barred").mkdir()
+    (tmp_path / "barred" / "lock").mkdir()
+    barred = store(tmp_path / "barred")
+    barred.put(b"k" * 32, np.ones((2, 3), np.float32))
+    assert barred.get(b"k" * 32) is None
+    assert [record.message.count("\n") for record in caplog.records] == [0]
+    assert "nothing more is stored" in caplog.text
+
+
 def test_a_full_disk_ends_storing_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
