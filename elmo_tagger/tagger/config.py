@@ -101,6 +101,8 @@ class ElmoConfig:
 
     Attributes:
         options: The biLM's, as in bilm-tf's `options.json`; None while they are not known.
+        bundled: The name of the biLM of the package, such as `"starter"`, whose weights a model folder leaves out; None
+            where they are among the folder's own.
         stateful: Whether training carried the LSTM's state from batch to batch. The engine never does.
     """
 
@@ -112,6 +114,7 @@ class ElmoConfig:
 
     type: str
     options: dict[str, dict[str, Any]] | None = None
+    bundled: str | None = None
     do_layer_norm: bool = False
     projection_dim: int | None = None
     layers: int | str = "mix"

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from elmo_tagger.archives import bounded_by, open_archive
 from elmo_tagger.bilm.loading import allennlp_weights, checkpoint
+from elmo_tagger.bilm.loading.bundled import BUNDLED
+from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.errors import ElmoTaggerError
@@ -82,7 +84,7 @@ def read_parts(model: str | Path | bytes, options_file: str | Path | None = None
     """
     path = model if isinstance(model, bytes) else _located(model)
     if isinstance(path, Path) and is_folder(path):
-        return read_folder(path)
+        return with_bundled_bilms(read_folder(path), name=str(path))
     with open_archive(path) as archive:
         raw, weights = archive.config(), archive.weights()
         options = None if options_file is None else Options.from_file(options_file)
@@ -113,6 +115,33 @@ def _located(model: str | Path) -> Path:
     if not is_folder(NAMED[model]):
         raise LoadError(f"{model}: this installation has no such tagger; give a model.tar.gz or a model folder")
     return NAMED[model]
+
+
+def with_bundled_bilms(parts: Parts, *, name: str) -> Parts:
+    """The parts of a model folder, with the weights that it shares with a biLM of the package.
+
+    Args:
+        parts: As the folder's files say.
+        name: Of the folder, for messages.
+
+    Raises:
+        LoadError: The package has no such biLM.
+    """
+    weights = dict(parts.weights)
+    embedders = dict(parts.config.model.text_field_embedder.token_embedders)
+    for key, embedder in embedders.items():
+        if not isinstance(embedder, ElmoConfig) or embedder.bundled is None:
+            continue
+        if embedder.bundled not in BUNDLED:
+            raise LoadError(
+                f"{name}: expected a biLM of the package, {', '.join(BUNDLED)}, received {embedder.bundled}"
+            )
+        bilm = load_bilm(embedder.bundled)
+        prefix = f"text_field_embedder.token_embedder_{key}.bilm."
+        weights.update({prefix + parameter: tensor for parameter, tensor in bilm.state_dict().items()})
+        embedders[key] = replace(embedder, options=bilm.options.to_dict(), bundled=None)
+    model = replace(parts.config.model, text_field_embedder=TextFieldEmbedderConfig(token_embedders=embedders))
+    return replace(parts, config=replace(parts.config, model=model), weights=weights)
 
 
 def complete(

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import elmo_tagger
 from elmo_tagger.archives import ArchiveError
+from elmo_tagger.bilm.loading.bundled import BUNDLED
 from elmo_tagger.tagger import Card, ConfigError, FolderError, LoadError, Tagger, TaggerConfig
 from elmo_tagger.text.outputs import OutputError
 from tests.tagger.conftest import small_config
@@ -63,6 +64,30 @@ def test_saving_writes_over_nothing_unless_told(tagger: Tagger, folder: Path) ->
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     elmo_tagger.load(folder).save(folder, force=True)  # though its weights are mapped from there
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_shares_the_weights_of_a_bilm_of_the_package(
+    tagger: Tagger, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagger.model.text_field_embedder.token_embedder_elmo.bilm.save(tmp_path / "bilm")
+    monkeypatch.setitem(BUNDLED, "tiny", tmp_path / "bilm")
+    foreign = {name: None for name in load_file(folder / "model.safetensors") if ".bilm." in name}
+    assert foreign
+    change_weights(folder, dict(foreign))
+    with pytest.raises(LoadError, match="is missing"):
+        elmo_tagger.load(folder)
+    config = json.loads((folder / "config.json").read_text())
+    embedder = config["model"]["text_field_embedder"]["token_embedders"]["elmo"]
+    del embedder["options"]
+    embedder["bundled"] = "tiny"
+    (folder / "config.json").write_text(json.dumps(config))
+    again = elmo_tagger.load(folder)
+    assert again(TEXT).to_json() == tagger(TEXT).to_json()
+    again.save(tmp_path / "whole")  # needs no package's biLM any more
+    monkeypatch.delitem(BUNDLED, "tiny")
+    assert elmo_tagger.load(tmp_path / "whole")(TEXT).to_json() == tagger(TEXT).to_json()
+    with pytest.raises(LoadError, match="expected a biLM of the package, starter, received tiny"):
+        elmo_tagger.load(folder)
 
 
 def change_weights(folder: Path, changed: dict[str, torch.Tensor | None]) -> None:
