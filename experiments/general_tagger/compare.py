@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluate import Tag, archive_tagger, by_corpus, robustness
+from evaluate import Tag, by_corpus, our_tagger, robustness
 
 from elmo_tagger.tagging.schemes import tags_to_spans
 from elmo_tagger.text import Span, read_columns
@@ -126,7 +126,7 @@ def main() -> None:
     if arguments.system == "crf_tagger":
         tag = crf_tagger(*rest)
     elif arguments.system == "archive":
-        tag = archive_tagger(arguments.run)
+        tag = our_tagger(arguments.run)
     else:
         tag = spacy(arguments.system.removeprefix("spacy_"), *rest)
     print(

@@ -2,7 +2,8 @@
 
     python experiments/general_tagger/evaluate.py MODEL runs/general_tagger/data [--output results.json]
 
-MODEL is an archive of `tagger.jsonnet`. Each corpus counts the types that it annotates; the average is over corpora.
+MODEL is an archive of `tagger.jsonnet`, a model folder, or `en`. Each corpus counts the types that it annotates; the
+average is over corpora.
 Robustness is measured on 2,000 dev sentences, as they are and in upper and lower case, and on sentences in which
 nothing is an entity (HTML tags, emoji, URLs, mentions, prices).
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from training_set import CORPORA, lower_case, upper_case
 
+import elmo_tagger
 from elmo_tagger.tagging.schemes import tags_to_spans
 from elmo_tagger.tagging.scoring import EntityCounts
 from elmo_tagger.text import Sentence, Span, read_columns
@@ -80,22 +82,15 @@ def robustness(tag: Tag, directory: Path) -> dict[str, float]:
     return {**found, "no entity, tagged as one": 100 * wrong / len(lines)}
 
 
-def archive_tagger(path: Path, batch_size: int = 64) -> Tag:
-    """The model of an archive."""
-    from allennlp.models.archival import load_archive
-    from allennlp.predictors import Predictor
-
-    import elmo_tagger.plugin  # noqa: F401  (registers everything)
-
-    predictor = Predictor.from_archive(load_archive(path))
+def our_tagger(model: str | Path) -> Tag:
+    """An archive, a model folder or a name, as `elmo_tagger.load` takes them."""
+    tagger = elmo_tagger.load(model)
 
     def tag(sentences: Sequence[list[str]]) -> list[list[Span]]:
-        found: list[list[Span]] = []
-        for first in range(0, len(sentences), batch_size):
-            inputs = [{"tokens": tokens} for tokens in sentences[first : first + batch_size]]
-            for output in predictor.predict_batch_json(inputs):
-                found.append([Span(e["token_start"], e["token_end"], e["type"]) for e in output["entities"]])
-        return found
+        return [
+            [Span(entity.token_start, entity.token_end, entity.type) for entity in document.entities]
+            for document in tagger.pipe(sentences)
+        ]
 
     return tag
 
@@ -103,11 +98,11 @@ def archive_tagger(path: Path, batch_size: int = 64) -> Tag:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model")
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    tag = archive_tagger(arguments.model)
+    tag = our_tagger(arguments.model)
     result = {"corpora": by_corpus(tag, arguments.data), "robustness": robustness(tag, arguments.data)}
     text = json.dumps(result, indent=1) + "\n"
     if arguments.output:
