@@ -23,7 +23,8 @@ ALLOWED = {
     "tagger": {"tagger", "bilm", "archives", "tagging", "text"},
     "vectors": {"vectors", "bilm", "archives", "text"},
     "corpus": {"corpus", "tagging", "text"},
-    "cli": {"cli", "plugin", "tagger", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
+    "serve": {"serve", "tagger", "text"},
+    "cli": {"cli", "serve", "plugin", "tagger", "corpus", "vectors", "bilm", "archives", "tagging", "text"},
     "integrations": {"integrations", "tagger", "text"},
     "plugin": {"plugin", "tagger", "bilm", "archives", "tagging", "text"},
 }
@@ -136,7 +137,7 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     assert not names & {"utils", "util", "helpers", "common", "misc"}
 
 
-HEAVY = ("torch", "allennlp", "spacy", "h5py", "numpy", "ray", "matplotlib")
+HEAVY = ("torch", "allennlp", "spacy", "h5py", "numpy", "ray", "matplotlib", "fastapi")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from elmo_tagger.cli import (
     neighbours,
     plot,
     score,
+    serve,
     tag,
     train,
     vocab,
@@ -62,6 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("tag")(tag.tag)
+app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)

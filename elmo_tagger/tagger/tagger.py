@@ -95,8 +95,16 @@ class Tagger:
             DataError: The input is none of these, or an argument is out of range.
         """
         top_k = self._checked(min_confidence, top_k)
-        (document,) = self._tag([read_input(given, self._tokenizer)], min_confidence, top_k)
+        (document,) = self._tag([self.read(given)], min_confidence, top_k)
         return document
+
+    def read(self, given: Input) -> Untagged:
+        """Split an input into sentences of tokens, as `__call__` does before it tags them.
+
+        Raises:
+            DataError: It is no input.
+        """
+        return read_input(given, self._tokenizer)
 
     def tag(self, tokens: Sequence[str], *, min_confidence: float = 0.0, top_k: int | None = None) -> Document:
         """Tag one sentence of given tokens; its `text` is the tokens joined by spaces. See `__call__`."""
@@ -148,7 +156,7 @@ class Tagger:
             try:
                 for given in islice(inputs, batch_size):
                     number += 1
-                    documents.append(read_input(given, self._tokenizer))
+                    documents.append(self.read(given))
             except DataError as error:
                 problem = DataError(f"input {number}: {error}", path=error.path, line=error.line)
             except Exception as error:  # the stream's own; what it gave before is not lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any, NoReturn
 
 from elmo_tagger.errors import shown
@@ -14,7 +15,19 @@ MAX_DEPTH = 100
 
 
 def parse_object(content: bytes, *, name: str) -> dict[str, Any]:
-    """The object that a JSON text in UTF-8 holds.
+    """The object that a JSON text in UTF-8 holds; see `parse`.
+
+    Raises:
+        DataError: It is no such text.
+    """
+    value = parse(content, name=name, expected="a JSON object")
+    if not isinstance(value, dict):
+        raise DataError(f"{name}: expected a JSON object, received {_kind(value)}")
+    return value
+
+
+def parse(content: bytes, *, name: str, expected: str = "JSON") -> Any:
+    """The value that a JSON text in UTF-8 holds.
 
     Stricter than `json.loads`: no key twice in an object, no NaN, no number beyond the range of a float, at most
     `MAX_DEPTH` levels.
@@ -22,6 +35,7 @@ def parse_object(content: bytes, *, name: str) -> dict[str, Any]:
     Args:
         content: The bytes of the file.
         name: Of the file, for messages.
+        expected: What is to be read, for messages.
 
     Raises:
         DataError: It is no such text.
@@ -34,13 +48,11 @@ def parse_object(content: bytes, *, name: str) -> dict[str, Any]:
             parse_float=_finite,
         )
     except UnicodeDecodeError as error:
-        raise DataError(f"{name}: expected a JSON object in UTF-8: {error}") from None
+        raise DataError(f"{name}: expected {expected} in UTF-8: {error}") from None
     except RecursionError:
         raise _too_deep(name) from None
     except ValueError as error:
-        raise DataError(f"{name}: expected a JSON object: {error}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{name}: expected a JSON object, received {_kind(value)}")
+        raise DataError(f"{name}: expected {expected}: {error}") from None
     _check_depth(value, name)
     return value
 
@@ -48,8 +60,7 @@ def parse_object(content: bytes, *, name: str) -> dict[str, Any]:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in found if keys.count(key) > 1)
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise ValueError(f"key {shown(twice)} twice in one object")
     return found
 
@@ -66,7 +77,7 @@ def _finite(text: str) -> float:
 
 
 def _check_depth(value: Any, name: str) -> None:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         inner = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
         level = [item for item in inner if isinstance(item, (dict, list))]
