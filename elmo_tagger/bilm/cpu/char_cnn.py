@@ -12,8 +12,8 @@ from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
 class FrozenCnn:
     """Characters of words -> vectors, in place where it can be.
 
-    Where weights are packed (`PrepackedLinear`), a word's vector is the same to the last bit whatever words are beside
-    it: it is stored and used in other batches, and a sentence must not depend on which one had its words first.
+    Where weights are packed and multiplied as float32 (`PrepackedLinear`), a word's vector is the same to the last bit
+    whatever words are beside it: it is stored and used in other batches, and a sentence must not depend on which one had its words first.
 
     Args:
         cnn: The character CNN.
@@ -51,8 +51,17 @@ class FrozenCnn:
     def transform(self, vectors: Tensor) -> Tensor:
         """As `CharacterCnn.transform`; overwrites `vectors`."""
         for carry, transform in self._highways:
-            vectors.lerp_(transform(vectors).relu_(), carry(vectors).sigmoid_())
+            vectors.lerp_(transform(vectors).relu_(), _sigmoid(carry(vectors)))
         return self._projection(vectors)
+
+
+def _sigmoid(values: Tensor) -> Tensor:
+    """The logistic function, in place.
+
+    PyTorch's own computes the last few numbers of a tensor otherwise than those before them, so that a word's vector
+    would depend on its place.
+    """
+    return values.neg_().exp_().add_(1.0).reciprocal_()
 
 
 def _largest(characters: Tensor, width: int, filters: PrepackedLinear) -> Tensor:

@@ -2,7 +2,7 @@
 
 How fast BLAS multiplies depends on how the weight lies in memory; and whether a row's result depends, in its last bits,
 on the rows beside it. oneDNN's blocks are as fast or faster for all but few shapes, and in float32 their results do not
-depend on that, so they are taken wherever this build of PyTorch has them for this processor. No clock decides: the same
+depend on it, so they are taken wherever this build of PyTorch has them for this processor. No clock decides: the same
 machine gives the same bits in every run.
 """
 
@@ -28,8 +28,9 @@ Product = Callable[[Tensor, Tensor | None], Tensor]
 class PrepackedLinear:
     """A weight, ready for `rows @ weight + bias`, without gradients.
 
-    A packed weight of float32 gives a row the same result, to the last bit, whatever rows are beside it. (In bfloat16
-    it does not on processors with matrix units, whose sums are grouped by the number of rows.)
+    A packed weight whose factors are multiplied as float32 (`computed_in`) gives a row the same result, to the last
+    bit, whatever rows are beside it. Processors that multiply bfloat16 themselves may group a sum by the number of
+    rows, as those with matrix units do, so nothing is promised for bfloat16 there.
 
     A processor that cannot multiply bfloat16 gets the same factors, rounded, as float32: its products are then as fast
     as those of float32, where its own way to multiply bfloat16 is some twenty times slower.
