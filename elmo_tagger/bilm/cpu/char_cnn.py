@@ -13,7 +13,8 @@ class FrozenCnn:
     """Characters of words -> vectors, in place where it can be.
 
     Where weights are packed and multiplied as float32 (`PrepackedLinear`), a word's vector is the same to the last bit
-    whatever words are beside it: it is stored and used in other batches, and a sentence must not depend on which one had its words first.
+    whatever words are beside it: it is stored and used in other batches, and a sentence must not depend on which one
+    had its words first.
 
     Args:
         cnn: The character CNN.
