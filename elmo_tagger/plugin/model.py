@@ -1,5 +1,6 @@
 """`elmo_bilstm_crf`: embedder -> dropout -> encoder -> optional feed-forward -> CRF."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
@@ -11,9 +12,10 @@ from allennlp.models.model import Model
 from allennlp.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
+from allennlp.training.metrics import CategoricalAccuracy, FBetaVerboseMeasure
 
 from elmo_tagger.plugin.embedder import mix_metrics
-from elmo_tagger.plugin.metric import EntityF1, TagAccuracy
+from elmo_tagger.plugin.metric import EntityF1
 from elmo_tagger.tagger.model import SequenceTagger
 from elmo_tagger.tagger.predictions import Decoder
 from elmo_tagger.tagging.checks import CrfInputError
@@ -54,7 +56,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         weight_strategy: `"emission"` (default), `"emission_transition"` or `"lannoy"`.
         constrain_training: * Whether the constraints hold in the loss and in confidences too. False equals AllenNLP.
         loss_reduction: * `"mean"` over sentences, or `"sum"`, which is AllenNLP's.
-        training_f1: * Whether to decode on training steps, for the F1 on training data.
+        training_f1: * Whether to decode on training steps too, as `crf_tagger` does, for the scores on training data.
         regularizer: Of the parameters.
         serialization_dir: Given by AllenNLP.
     """
@@ -82,7 +84,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         weight_strategy: Optional[str] = None,
         constrain_training: bool = True,
         loss_reduction: str = "mean",
-        training_f1: bool = False,
+        training_f1: bool = True,
         regularizer: Optional[RegularizerApplicator] = None,
         serialization_dir: Optional[str] = None,
     ) -> None:
@@ -133,7 +135,8 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         self._f1: Optional[EntityF1] = None
         if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
-        self._accuracy = TagAccuracy(self.tags, per_tag=verbose_metrics and self._f1 is None)
+        self._accuracies = {"accuracy": CategoricalAccuracy(), "accuracy3": CategoricalAccuracy(top_k=3)}
+        self._of_tags = FBetaVerboseMeasure(index_to_label=names) if verbose_metrics and self._f1 is None else None
         self._decoder = Decoder(self.crf, self.tags, label_encoding)
         initializer(self)
 
@@ -145,7 +148,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         ignore_loss_on_o_tags: Optional[bool] = None,
         **ignored: Any,
     ) -> Dict[str, Any]:
-        """Scores a batch, and decodes it unless this is a training step.
+        """Scores a batch and decodes it, on training steps only with `training_f1`.
 
         Args:
             tokens: From a TextField.
@@ -170,9 +173,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         if not self.training or self.training_f1:
             output["decoded"], _ = self.crf.decode(emissions, mask)
             if tags is not None:
-                self._accuracy(output["decoded"], tags, mask, emissions)
-                if self._f1 is not None:
-                    self._f1(output["decoded"], tags, mask)
+                self._count(output["decoded"], tags, mask)
         return output
 
     def make_output_human_readable(self, output_dict: Dict[str, Any]) -> Dict[str, Any]:
@@ -195,18 +196,35 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> Dict[str, float]:
-        """The scores of `TagAccuracy` and `EntityF1`; at the end of an epoch also the learnt mixes of ELMo layers.
+        """The scores of `crf_tagger` and of `EntityF1`; at the end of an epoch also the learnt mixes of ELMo layers.
 
-        In training there are scores only with `training_f1`, since nothing is decoded otherwise.
+        Returns:
+            `accuracy`, the fraction of tokens with the right tag; `accuracy3`, `crf_tagger`'s: it counts a token too if
+            its tag is one of two that do not depend on the sentence, since all but the predicted one rank alike;
+            `EntityF1`'s, or, with `reset` and `verbose_metrics` where entities are not counted, each tag's.
         """
         metrics: Dict[str, float] = {}
         if not self.training or self.training_f1:
-            metrics.update(self._accuracy.get_metric(reset))
+            metrics.update({name: metric.get_metric(reset) for name, metric in self._accuracies.items()})
             if self._f1 is not None:
                 metrics.update(self._f1.get_metric(reset))
+            if self._of_tags is not None and reset:  # only then, to keep progress bars short
+                with suppress(RuntimeError):  # raised if nothing was counted, as on data without tags
+                    metrics.update(self._of_tags.get_metric(reset))
         if reset:
             metrics.update(mix_metrics(self))
         return metrics
+
+    def _count(self, decoded: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor) -> None:
+        """Counts a batch: ids (B, T) of decoded and true tags."""
+        # AllenNLP's metrics rank scores: 1 for the decoded tag, 0 for the others, as `crf_tagger` gives them
+        scores = torch.nn.functional.one_hot(decoded.clamp(min=0), len(self.tags)).float()
+        for metric in self._accuracies.values():
+            metric(scores, tags, mask)
+        if self._of_tags is not None:
+            self._of_tags(scores, tags, mask)
+        if self._f1 is not None:
+            self._f1(decoded, tags, mask)
 
     def _loss(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool) -> torch.Tensor:
         """Negative log-likelihood in nats, mean over sentences or sum."""

@@ -6,9 +6,8 @@ from allennlp.common.testing.distributed_test import run_distributed_test
 from allennlp.data import Vocabulary
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOBES
-from sklearn.metrics import classification_report as classification_report_of_tags
 
-from elmo_tagger.plugin.metric import EntityF1, TagAccuracy
+from elmo_tagger.plugin.metric import EntityF1
 
 TAGS = ["O", *(f"{letter}-{kind}" for letter in "BIES" for kind in ("PER", "LOC"))]
 
@@ -70,33 +69,6 @@ def test_scores_are_taken_by_their_highest() -> None:
     _, gold, mask = batches(1)[0]
     metric(torch.nn.functional.one_hot(gold, len(TAGS)).float(), gold, mask)
     assert metric.get_metric()["accuracy"] == 1.0
-
-
-def test_a_tag_among_the_three_best_counts_for_accuracy3() -> None:
-    metric = TagAccuracy(["O", "A", "B", "C"])
-    #                          decoded A, then by emissions: O, B, C
-    emissions = torch.tensor([[[3.0, 0.0, 2.0, 1.0]]]).expand(1, 4, 4)
-    decoded = torch.tensor([[1, 1, 1, -1]])
-    gold = torch.tensor([[1, 2, 3, 0]])
-    metric(decoded, gold, torch.tensor([[True, True, True, False]]), emissions)
-    assert metric.get_metric(reset=True) == pytest.approx({"accuracy": 1 / 3, "accuracy3": 2 / 3})
-    assert metric.get_metric() == {"accuracy": 0.0, "accuracy3": 0.0}
-
-
-def test_scores_of_single_tags_equal_sklearns() -> None:
-    metric = TagAccuracy(TAGS, per_tag=True)
-    truth, guess = [], []
-    for predicted, gold, mask in batches(3):
-        metric(predicted, gold, mask, torch.zeros(*gold.shape, len(TAGS)))
-        truth += gold[mask].tolist()
-        guess += predicted[mask].tolist()
-    options = {"labels": range(len(TAGS)), "target_names": TAGS, "output_dict": True, "zero_division": 0}
-    expected = classification_report_of_tags(truth, guess, **options)
-    scores = metric.get_metric(reset=True)
-    for row, name in [*zip(TAGS, TAGS, strict=True), ("macro avg", "macro"), ("weighted avg", "weighted")]:
-        for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("fscore", "f1-score")):
-            assert scores[f"{name}-{ours}"] == pytest.approx(expected[row][theirs], abs=1e-12)
-    assert scores["micro-fscore"] == pytest.approx(expected["accuracy"])
 
 
 def _count_in_process(rank: int, processes: int, gpu: int, seeds: list[int], expected: dict[str, float]) -> None:
