@@ -228,7 +228,12 @@ def _marks_lines_with_a_byte(encoding: str) -> bool:
 def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: int) -> DataError:
     line, at = error.object, error.start
     guess = _guess_encoding(line)
-    hint = f"; it looks like {guess}: give that as its encoding, or convert it to utf-8" if guess else ""
+    hint = (
+        f"; it looks like {guess}: convert it to utf-8 (iconv -f {guess} -t utf-8), or name {guess} where an encoding "
+        "can be given"
+        if guess
+        else ""
+    )
     return EncodingError(
         f"{path}:{number}: invalid {error.encoding}: byte 0x{line[at]:02x} at offset {offset + at} of the file,"
         f" byte {at + 1} of the line{hint}",

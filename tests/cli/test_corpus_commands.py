@@ -367,7 +367,7 @@ def test_convert_leaves_bad_lines_out_and_names_them() -> None:
 def test_other_encodings(command: list[str]) -> None:
     Path("a.conll").write_bytes("Zoë B-X B-X\nsang O O\n".encode("cp1252"))
     arguments = [*command, "a.conll", *(["out"] if command[0] == "convert" else [])]
-    assert "it looks like cp1252: give that as its encoding" in run(*arguments).output
+    assert "it looks like cp1252: convert it to utf-8" in run(*arguments).output
     assert run(*arguments, "--encoding", "cp1252").exit_code == 0
     assert run(*arguments, "--encoding", "klingon").stderr.startswith("error: encoding 'klingon': unknown, expected")
 

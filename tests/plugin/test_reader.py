@@ -132,7 +132,7 @@ def test_bad_lines_are_refused_or_skipped_and_counted(tmp_path: Path, caplog: py
 def test_other_encodings(tmp_path: Path) -> None:
     source = tmp_path / "in.conll"
     source.write_bytes("Zoë B-PER\n".encode("cp1252"))
-    with pytest.raises(DataError, match="it looks like cp1252: give that as its encoding"):
+    with pytest.raises(DataError, match="it looks like cp1252: convert it to utf-8"):
         list(reader().read(str(source)))
     (instance,) = reader(encoding="cp1252").read(str(source))
     assert instance["metadata"]["words"] == ["Zoë"]

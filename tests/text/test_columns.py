@@ -26,7 +26,10 @@ def read(path: Path, **options: object) -> list[tuple[list[str], list[str] | Non
     return [(sentence.tokens, sentence.tags) for sentence in read_columns(path, **options)]
 
 
-CP1252 = "; it looks like cp1252: give that as its encoding, or convert it to utf-8"
+CP1252 = (
+    "; it looks like cp1252: convert it to utf-8 (iconv -f cp1252 -t utf-8), or name cp1252 where an encoding can be "
+    "given"
+)
 READ = [(["Ann", "sings"], ["B-PER", "O"]), (["In", "Rome"], ["O", "B-LOC"])]
 
 
@@ -140,7 +143,8 @@ def test_other_encoding(tmp_path: Path) -> None:
             "a O\n".encode("utf-16"),
             {},
             "{}:1: invalid utf-8: byte 0xff at offset 0 of the file, byte 1 of the line"
-            "; it looks like utf-16: give that as its encoding, or convert it to utf-8",
+            "; it looks like utf-16: convert it to utf-8 (iconv -f utf-16 -t utf-8), or name utf-16 where an encoding "
+            "can be given",
         ),
         (
             "a O\n",

@@ -74,7 +74,8 @@ def test_what_is_not_utf8_is_told_with_its_place(read, block_bytes: int, tmp_pat
         read(tmp_path / "a.txt", tmp_path / "prepared", block_bytes)
     assert str(error.value) == (
         f"{tmp_path / 'a.txt'}:4: invalid utf-8: byte 0xff at offset 25 of the file, byte 5 of the line; "
-        "it looks like cp1252: give that as its encoding, or convert it to utf-8"
+        "it looks like cp1252: convert it to utf-8 (iconv -f cp1252 -t utf-8), or name cp1252 where an encoding can "
+        "be given"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
