@@ -81,7 +81,9 @@ def _print(report: ScoreReport, page: Page, show: int) -> None:
         f"processed {report.tokens:,} tokens in {report.sentences:,} sentences with {micro.gold:,} phrases; "
         f"found: {micro.predicted:,} phrases; correct: {micro.correct:,}."
     )
-    page.line(f"token accuracy: {100 * report.accuracy:.2f}%; sentences without a mistake: {report.exact_sentences:,}")
+    page.line(
+        f"token accuracy: {report.accuracy_in_percent:.2f}%; sentences without a mistake: {report.exact_sentences:,}"
+    )
     for note in report.notes:
         page.line(f"note: {note}", style="yellow")
     page.heading("Precision, recall and F1 in percent")

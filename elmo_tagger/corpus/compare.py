@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from elmo_tagger.corpus.resampling import Floats, Integers, bootstrap_interval, f1, holm, randomisation_test, runs_test
+from elmo_tagger.corpus.resampling import Floats, Integers, bootstrap_interval, holm, randomisation_test, runs_test
 from elmo_tagger.corpus.runs import Run, distinct_rows
+from elmo_tagger.tagging.scoring import Score
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _rows(names: Sequence[str], a: Floats, b: Floats, times: Integers, report: C
         times=times,
         confidence=report.confidence,
     )
-    scores_a, scores_b = (100 * f1(np.einsum("nrgk,r->ngk", part, times)) for part in (a, b))  # (runs, groups)
+    scores_a, scores_b = (_percent(np.einsum("nrgk,r->ngk", part, times)) for part in (a, b))
     several = min(len(a), len(b)) > 1
     p_runs = runs_test(scores_a, scores_b, resamples=resamples, seed=seed) if several else None
     p_holm = holm(p_sentences[1:])
@@ -175,6 +176,11 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
     if len(runs) == 2:
         warnings.append("one run of each system: the noise between seeds is not in these numbers")
     return warnings
+
+
+def _percent(counts: Floats) -> Floats:
+    """`(runs, groups, 3)` counts to `(runs, groups)` F1 in percent."""
+    return np.array([[Score(*group).in_percent().f1 for group in run] for run in counts.tolist()])
 
 
 def _system(scores: Floats) -> System:

@@ -64,7 +64,7 @@ def _summary(report: ScoreReport, title: str) -> str:
         (f"{micro.in_percent().f1:.2f}", "F1, conlleval"),
         (f"{report.strict.micro().in_percent().f1:.2f}", "F1, strict"),
         (f"{report.conlleval.macro().in_percent().f1:.2f}", "macro F1, conlleval"),
-        (f"{100 * report.accuracy:.2f}", "token accuracy"),
+        (f"{report.accuracy_in_percent:.2f}", "token accuracy"),
         (f"{micro.gold:,}", f"entities in {report.sentences:,} sentences"),
     ]
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)

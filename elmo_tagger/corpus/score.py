@@ -18,7 +18,7 @@ from elmo_tagger.tagging.schemes import (
     problems,
     spans_to_tags,
 )
-from elmo_tagger.tagging.scoring import EntityCounts
+from elmo_tagger.tagging.scoring import EntityCounts, percentage
 from elmo_tagger.text.sentence import Sentence, Span
 
 ENTITY_LENGTHS: Final = (1, 2, 3, 4, 6)
@@ -80,7 +80,7 @@ def _about_the_script(report: ScoreReport, markers: int) -> list[str]:
         tokens, correct = report.tokens + markers, report.correct_tokens + markers
         notes.append(
             f"the conlleval script counts the {markers:,} document marker{'s' if markers > 1 else ''} as tokens: "
-            f"{tokens:,} tokens, accuracy {100 * correct / tokens:.2f}%"
+            f"{tokens:,} tokens, accuracy {percentage(correct, tokens):.2f}%"
         )
     return notes
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from elmo_tagger.corpus.calibration import Reliability, reliability
 from elmo_tagger.corpus.mistakes import KINDS, MistakeTable
-from elmo_tagger.tagging.scoring import EntityCounts, Score
+from elmo_tagger.tagging.scoring import EntityCounts, Score, percentage
 from elmo_tagger.text.sentence import Span
 
 
@@ -83,6 +83,11 @@ class ScoreReport:
     def accuracy(self) -> float:
         """Fraction of the tokens whose tag is right."""
         return self.correct_tokens / self.tokens if self.tokens else 0.0
+
+    @property
+    def accuracy_in_percent(self) -> float:
+        """The same in percent."""
+        return percentage(self.correct_tokens, self.tokens)
 
     @property
     def reliability(self) -> Reliability | None:

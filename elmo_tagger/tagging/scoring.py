@@ -11,6 +11,14 @@ from typing import NamedTuple
 from elmo_tagger.text.sentence import Span
 
 
+def percentage(part: float, whole: float) -> float:
+    """How many of a whole, in percent; 0 of nothing. The arithmetic is conlleval's: it decides how a tie is rounded.
+
+    Source: conlleval (2004), which multiplies by 100 before it divides.
+    """
+    return 100 * part / whole if whole else 0.0
+
+
 class Averages(NamedTuple):
     """Precision, recall and F1 that no single count stands behind."""
 
@@ -47,12 +55,8 @@ class Score(NamedTuple):
         return 2 * precision * recall / (precision + recall) if self.correct else 0.0
 
     def in_percent(self) -> Averages:
-        """Precision, recall and F1 in percent, with the arithmetic of conlleval, which decides how a tie is rounded.
-
-        Source: conlleval (2004), which multiplies by 100 before it divides, and takes F1 of the percentages.
-        """
-        precision = 100 * self.correct / self.predicted if self.predicted else 0.0
-        recall = 100 * self.correct / self.gold if self.gold else 0.0
+        """Precision, recall and F1 in percent, by `percentage`; F1 is taken of the percentages, as conlleval does."""
+        precision, recall = percentage(self.correct, self.predicted), percentage(self.correct, self.gold)
         return Averages(precision, recall, 2 * precision * recall / (precision + recall) if self.correct else 0.0)
 
 

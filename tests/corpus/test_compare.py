@@ -56,6 +56,14 @@ def test_scores_are_seqevals(strict: bool) -> None:
     assert [row.second.mean for row in by_type] == pytest.approx(100 * per_type)
 
 
+def test_a_tie_is_rounded_as_conlleval_rounds_it() -> None:
+    gold = [["B-A"]] * 27 + [["O"]] * 10
+    exact = read_run("exact", lambda: pairs(gold, gold), schemes=None)
+    found = read_run("found", lambda: pairs(gold, [["B-A"]] * 37), schemes=None)
+    report = compare_runs([found], [exact], resamples=1)
+    assert [f"{value:.2f}" for value in report.rows[0].first.runs] == ["84.38"], "conlleval.pl prints 84.38"
+
+
 def test_distinct_rows_are_what_counting_sentences_gives() -> None:
     runs = [run(seed, noise) for seed, noise in ((1, 0.2), (2, 0.4), (3, 0.1))]
     expected: Counter[tuple[tuple[int, ...], ...]] = Counter()
