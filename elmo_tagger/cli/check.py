@@ -96,13 +96,18 @@ def _scheme(file: FileReport) -> str:
 
 def _print_types(report: CheckReport, page: Page) -> None:
     types = sorted({name for file in report.files for name in file.entities})
-    if not types:
-        return
-    page.heading("Entities")
-    page.table(
-        ["type", *(Path(file.path).name for file in report.files)],
-        [(name or "(no type)", *(file.entities.get(name, 0) for file in report.files)) for name in types],
-    )
+    if types:
+        page.heading("Entities")
+        page.table(
+            ["type", *(Path(file.path).name for file in report.files)],
+            [(name or "(no type)", *(file.entities.get(name, 0) for file in report.files)) for name in types],
+        )
+    for file in report.files:
+        if file.unknown_labels + file.choices:
+            page.line(
+                f"{file.path}: partial labels: {file.unknown_labels:,} unknown (?), {file.choices:,} choices; "
+                "of the entities those are counted that are certain"
+            )
     for path, missing in [*report.missing_types.items(), *report.missing_tags.items()]:
         page.line(f"{path}: {', '.join(missing)} never occur in the training file {report.train}", style="yellow")
 

@@ -33,6 +33,13 @@ def convert(
     split_tokens: Annotated[
         bool, typer.Option("--split-tokens", help="Split tokens that an entity cuts instead of refusing the entity.")
     ] = False,
+    unannotated: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="A type that IN does not annotate (repeatable): O becomes a choice such as O|B-MISC|I-MISC.",
+            metavar="TYPE",
+        ),
+    ] = None,
     language: Annotated[str, typer.Option(help="Of the tokenizer, for texts without tokens.")] = "en",
     force: Force = False,
     as_json: AsJson = False,
@@ -55,6 +62,7 @@ def convert(
         lenient=lenient,
         split_tokens=split_tokens,
         skip_bad_lines=skip_bad_lines,
+        unannotated=unannotated or (),
         language=language,
     )
     piped = is_pipe(target)
@@ -86,4 +94,5 @@ def _described(report: Conversion) -> str:
     ]
     unit = "sentences" if report.source_scheme else "documents"
     skipped = f", {report.skipped:,} bad lines left out" if report.skipped else ""
-    return f"{sides[0]} to {sides[1]}, {report.entities:,} entities in {report.sentences:,} {unit}{skipped}"
+    partial = f", {report.partial_labels:,} partial labels" if report.partial_labels else ""
+    return f"{sides[0]} to {sides[1]}, {report.entities:,} entities in {report.sentences:,} {unit}{partial}{skipped}"

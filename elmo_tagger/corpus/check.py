@@ -15,9 +15,19 @@ from elmo_tagger.corpus.sources import COLUMNS, Source, open_source
 from elmo_tagger.corpus.verdict import failures_of, reader_options, warnings_of, why_defaults_fail
 from elmo_tagger.errors import shown
 from elmo_tagger.tagging.detection import SchemeDetector
-from elmo_tagger.tagging.schemes import BEGINS, ENDS, conlleval_spans, is_tag, is_well_formed, problems, split_tag
+from elmo_tagger.tagging.partial import is_partial, is_well_formed, open_tokens, problems, read_entities
+from elmo_tagger.tagging.schemes import (
+    BEGINS,
+    ENDS,
+    UNKNOWN,
+    alternatives,
+    conlleval_spans,
+    is_tag,
+    split_tag,
+)
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.formats.format import DEFAULTS, FileOptions
+from elmo_tagger.text.sentence import Sentence, Span
 
 _TRAIN = re.compile(r"(?<![a-z])train", re.IGNORECASE)  # as in eng.train or WNUT17train, not in constrained
 
@@ -97,12 +107,25 @@ def _read(source: Source, scheme: str | None) -> tuple[FileReport, list[Annotate
             if readable and sentence.document == document:
                 file.empty_sentences += max(sentence.lines[0] - line - 2, 0) if line else 0
             line, document, readable = sentence.lines[-1], sentence.document, True
-    _count(file, sentences)
-    if file.sentences and source.tagged:
+    if sentences and source.tagged:
         file.broken = dict(detector.broken)
         file.scheme = scheme or detector.ranking()[0]
+        sentences = [_with_certain_entities(file, sentence, spans, file.scheme) for sentence, spans in sentences]
+    _count(file, sentences)
+    if file.scheme is not None:
         _find_ill_formed(file, sentences, file.scheme)
     return file, sentences
+
+
+def _with_certain_entities(file: FileReport, sentence: Sentence, spans: Sequence[Span], scheme: str) -> Annotated:
+    """A sentence and its entities, of one with partial labels those that are certain; counts these labels."""
+    tags = sentence.tags or []
+    if not is_partial(tags):
+        return sentence, spans
+    for tag, is_open in zip(tags, open_tokens(tags), strict=True):
+        file.unknown_labels += is_open and alternatives(tag) == (UNKNOWN,)
+        file.choices += is_open and alternatives(tag) != (UNKNOWN,)
+    return sentence, read_entities(tags, scheme).certain if is_well_formed(tags, scheme) else []
 
 
 def _count(file: FileReport, sentences: list[Annotated]) -> None:
@@ -131,8 +154,9 @@ def _find_ill_formed(file: FileReport, sentences: list[Annotated], scheme: str) 
         tags = sentence.tags or []
         for position, message in () if is_well_formed(tags, scheme) else problems(tags, scheme):
             tag = tags[position]
+            lenient = "" if is_tag(tag, scheme) or is_partial(tags) else _reading_of_foreign(tag)
             where = _where(file.path, sentence.lines, number, position)
-            file.say(f"{where}: {message}" + ("" if is_tag(tag, scheme) else _reading_of_foreign(tag)))
+            file.say(f"{where}: {message}{lenient}")
 
 
 def _where(path: str, lines: list[int], number: int, position: int) -> str:
@@ -162,6 +186,7 @@ def _missing_tags(report: CheckReport, files: dict[str, list[Annotated]]) -> dic
     missing = {}
     for file in report.files:
         if train.scheme is not None and not file.broken.get(train.scheme, 1):
-            new = tags[file.path] - tags[train.path]
-            missing[file.path] = sorted(tag for tag in new if split_tag(tag)[1] in train.entities)
+            certain = {tag for tag in tags[file.path] if not alternatives(tag)}
+            known = {part for tag in tags[train.path] for part in alternatives(tag) or (tag,)}
+            missing[file.path] = sorted(tag for tag in certain - known if split_tag(tag)[1] in train.entities)
     return {path: tags for path, tags in missing.items() if tags}

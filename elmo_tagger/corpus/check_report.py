@@ -25,7 +25,8 @@ class FileReport:
         scheme: The tag scheme that the fewest sentences break.
         broken: By scheme, how many sentences are ill-formed in it; 0 means that all tags fit.
         sentences, tokens: How many.
-        entities: By type, how many, commonest first.
+        entities: By type, how many, commonest first; where labels are partial, those that are certain.
+        unknown_labels, choices: How many tokens have a label `?`, or one such as `B-PER|B-ORG`.
         sentence_lengths, entity_lengths: How many sentences or entities there are of each length in tokens.
         encoding: Of its text.
         reader: Options that the dataset reader `conll_columns` needs for this file; empty where its defaults do.
@@ -48,6 +49,8 @@ class FileReport:
     sentences: int = 0
     tokens: int = 0
     entities: dict[str, int] = field(default_factory=dict)
+    unknown_labels: int = 0
+    choices: int = 0
     sentence_lengths: dict[int, int] = field(default_factory=dict)
     entity_lengths: dict[int, int] = field(default_factory=dict)
     encoding: str = "utf-8"

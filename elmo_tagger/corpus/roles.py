@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from elmo_tagger.errors import shown
-from elmo_tagger.tagging.schemes import SCHEMES, split_tag
+from elmo_tagger.tagging.schemes import SCHEMES, UNKNOWN, alternatives, split_tag
 from elmo_tagger.text.formats import column_files
 from elmo_tagger.text.formats.format import FileOptions, Format, Table
 
 SAMPLE_ROWS = 20_000
 """Rows that a guess looks at."""
 _TAG_LETTERS = frozenset("".join(scheme.letters for scheme in SCHEMES.values()))
-_TELLING = frozenset({"O", "B"})  # of these, columns of bare letters have one (word segmentation: B, M, E, S)
+_TELLING = frozenset({"O", "B", UNKNOWN})  # of these, columns of bare letters have one (word segmentation: B, M, E, S)
 _LABELS_AT_MOST = 100  # distinct values of a column of labels; Penn Treebank has 45 parts of speech
 
 
@@ -112,8 +112,10 @@ def _token_column(names: Sequence[str]) -> int:
 
 
 def _looks_like_a_tag(cell: str) -> bool:
-    letter = split_tag(cell)[0]
-    return letter == "O" or letter in _TAG_LETTERS
+    return all(
+        part == UNKNOWN or (letter := split_tag(part)[0]) == "O" or letter in _TAG_LETTERS
+        for part in alternatives(cell) or (cell,)
+    )
 
 
 def _share(column: Sequence[str], holds: Callable[[str], bool]) -> float:

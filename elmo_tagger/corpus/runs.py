@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
 from elmo_tagger.corpus.resampling import Floats, Integers
+from elmo_tagger.tagging.partial import is_partial, read_entities
 from elmo_tagger.tagging.schemes import conlleval_spans
 from elmo_tagger.text.sentence import Span
 
@@ -75,7 +76,7 @@ def read_system(
 
 
 def read_run(name: str, read: Read, *, schemes: tuple[str, str] | None = None) -> Run:
-    """Counts a run sentence by sentence.
+    """Counts a run sentence by sentence; what partial labels in gold leave open is left out.
 
     Args:
         name: For messages and reports.
@@ -86,13 +87,21 @@ def read_run(name: str, read: Read, *, schemes: tuple[str, str] | None = None) -
         ValueError: From `read`, or no sentences.
     """
     types: dict[str, int] = {}
+    gold_scheme = schemes[0] if schemes else None
     records, digests = array("i"), array("Q")
     for index, pair in enumerate(read()):
         if schemes is None:
-            gold, predicted = conlleval_spans(pair.gold), conlleval_spans(pair.predicted)
+            predicted = conlleval_spans(pair.predicted)
+        else:
+            predicted = read_strictly(pair.predicted, schemes[1], pair.sentence, "predicted")
+        if is_partial(pair.gold):
+            gold_scheme = gold_scheme or find_schemes(read)[0]
+            reading = read_entities(pair.sentence, gold_scheme)
+            gold, predicted = reading.certain, reading.counted(predicted)
+        elif schemes is None:
+            gold = conlleval_spans(pair.gold)
         else:
             gold = read_strictly(pair.gold, schemes[0], pair.sentence, "gold")
-            predicted = read_strictly(pair.predicted, schemes[1], pair.sentence, "predicted")
         for entity_type, counts in _count(gold, predicted).items():
             records.extend((index, types.setdefault(entity_type, len(types)), *counts))
         digest = hashlib.blake2b(repr((pair.tokens, gold)).encode(errors="replace"), digest_size=8).digest()

@@ -10,6 +10,8 @@ from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.mistakes import CORRECT, pair_up
 from elmo_tagger.corpus.pair_schemes import find_schemes, read_strictly
 from elmo_tagger.corpus.score_report import IllFormed, MarkedSentence, ScoreReport
+from elmo_tagger.tagging.detection import detect_scheme
+from elmo_tagger.tagging.partial import is_partial, open_tokens, read_entities
 from elmo_tagger.tagging.schemes import (
     OUTSIDE,
     TagSchemeError,
@@ -62,8 +64,18 @@ def score_pairs(
         _count(report, pair, known, keep)
     if not report.sentences:
         raise TagSchemeError("no sentences to score")
-    report.notes += _about_the_script(report, markers)
+    report.notes += _about_partial_labels(report) + _about_the_script(report, markers)
     return report
+
+
+def _about_partial_labels(report: ScoreReport) -> list[str]:
+    if not report.tokens_left_out:
+        return []
+    tokens = f"{report.tokens_left_out:,} token{'s' if report.tokens_left_out > 1 else ''}"
+    return [
+        f"left out: {tokens} with partial labels, and {report.predicted_left_out:,} predicted entities that these "
+        "labels leave open; gold entities are those that are certain"
+    ]
 
 
 def _about_the_script(report: ScoreReport, markers: int) -> list[str]:
@@ -86,34 +98,43 @@ def _about_the_script(report: ScoreReport, markers: int) -> list[str]:
 
 
 def known_entities(sentences: Iterable[Sentence]) -> set[tuple[str, str]]:
-    """The entities of a training file: (type, phrase)."""
+    """The entities of a training file, (type, phrase); where labels are partial, those that are certain."""
+    sentences = list(sentences)
+    partial = any(is_partial(sentence.tags or []) for sentence in sentences)
+    scheme = detect_scheme(sentences, strict=False) if partial else ""
     known = set()
     for sentence in sentences:
-        for span in conlleval_spans(sentence.tags or []):
+        tags = sentence.tags or []
+        for span in read_entities(sentence, scheme).certain if is_partial(tags) else conlleval_spans(tags):
             known.add((span.type, " ".join(sentence.tokens[span.start : span.end])))
     return known
 
 
 def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, keep: int) -> None:
     sentence, tokens, gold_tags, predicted_tags = pair.sentence, pair.tokens, pair.gold, pair.predicted
-    gold, predicted = conlleval_spans(gold_tags), conlleval_spans(predicted_tags)
-    compared = [gold_tags, predicted_tags]
-    if report.gold_scheme != report.predicted_scheme:
-        # The same entities are no wrong tags for being written in another way.
-        compared = [spans_to_tags(spans, len(tokens), report.gold_scheme) for spans in (gold, predicted)]
-    correct = sum(map(str.__eq__, *compared))
-    report.sentences += 1
-    report.exact_sentences += correct == len(tokens)
-    report.tokens += len(tokens)
-    report.correct_tokens += correct
-    strict_gold = read_strictly(gold_tags, report.gold_scheme, sentence, "gold")
+    predicted = conlleval_spans(predicted_tags)
     strict_predicted = read_strictly(predicted_tags, report.predicted_scheme, sentence, "predicted")
-    report.conlleval.add(gold, predicted)
-    report.strict.add(strict_gold, strict_predicted)
-    _note_ill_formed(report.gold_ill_formed, gold_tags, report.gold_scheme, gold, strict_gold, sentence)
     _note_ill_formed(
         report.predicted_ill_formed, predicted_tags, report.predicted_scheme, predicted, strict_predicted, sentence
     )
+    if report.gold_scheme != report.predicted_scheme:
+        # The same entities are no wrong tags for being written in another way.
+        predicted_tags = spans_to_tags(predicted, len(tokens), report.gold_scheme)
+    if is_partial(gold_tags):
+        reading = read_entities(sentence, report.gold_scheme)
+        gold = strict_gold = reading.certain
+        found = len(predicted)
+        predicted, strict_predicted = reading.counted(predicted), reading.counted(strict_predicted)
+        report.predicted_left_out += found - len(predicted)
+    else:
+        gold = conlleval_spans(gold_tags)
+        strict_gold = read_strictly(gold_tags, report.gold_scheme, sentence, "gold")
+        _note_ill_formed(report.gold_ill_formed, gold_tags, report.gold_scheme, gold, strict_gold, sentence)
+        if report.gold_scheme != report.predicted_scheme:
+            gold_tags = spans_to_tags(gold, len(tokens), report.gold_scheme)
+    _count_tokens(report, gold_tags, predicted_tags)
+    report.conlleval.add(gold, predicted)
+    report.strict.add(strict_gold, strict_predicted)
     if pair.confidences is not None:
         begun = ((pair.confidences[span.start], span in set(gold)) for span in predicted)
         report.judged += [(confidence, correct) for confidence, correct in begun if confidence is not None]
@@ -125,6 +146,16 @@ def _count(report: ScoreReport, pair: Pair, known: set[tuple[str, str]] | None, 
             report.confusion[left.type if left else OUTSIDE, right.type if right else OUTSIDE] += 1
         if len(report.marked) < keep and any(match.kind != CORRECT for match in matches):
             report.marked.append(MarkedSentence(sentence.where(), tokens, gold, predicted))
+
+
+def _count_tokens(report: ScoreReport, gold: list[str], predicted: list[str]) -> None:
+    left_out = sum(open_tokens(gold))
+    correct = sum(map(str.__eq__, gold, predicted))  # a predicted tag is never a partial label
+    report.sentences += 1
+    report.exact_sentences += correct == len(gold) - left_out
+    report.tokens += len(gold) - left_out
+    report.tokens_left_out += left_out
+    report.correct_tokens += correct
 
 
 def _break_down(

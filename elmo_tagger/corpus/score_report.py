@@ -49,6 +49,8 @@ class ScoreReport:
         notes: What a reader of the numbers should know.
         sentences, exact_sentences: How many; how many with all tags right.
         tokens, correct_tokens: How many; how many whose tag is right (in gold's scheme, where the schemes differ).
+        tokens_left_out: How many more have partial labels in gold and are left out.
+        predicted_left_out: How many predicted entities are left out, as these labels leave open whether they are right.
         conlleval, strict: The counts.
         gold_ill_formed, predicted_ill_formed: Where the two readings differ.
         seen: Counts of entities "seen in training" (phrase and type) and "unseen in training"; None without training
@@ -67,6 +69,8 @@ class ScoreReport:
     exact_sentences: int = 0
     tokens: int = 0
     correct_tokens: int = 0
+    tokens_left_out: int = 0
+    predicted_left_out: int = 0
     conlleval: EntityCounts = field(default_factory=EntityCounts)
     strict: EntityCounts = field(default_factory=EntityCounts)
     gold_ill_formed: IllFormed = field(default_factory=IllFormed)
@@ -118,6 +122,7 @@ class ScoreReport:
             "exact_sentences": self.exact_sentences,
             "tokens": self.tokens,
             "token_accuracy": self.accuracy,
+            "left_out": {"tokens": self.tokens_left_out, "predicted_entities": self.predicted_left_out},
             "conlleval": _scores(self.conlleval),
             "strict": _scores(self.strict),
             "difference": self.difference(),

@@ -84,7 +84,8 @@ def failures_of(file: FileReport, *, train: str, skip_bad_lines: bool = False) -
     elif file.scheme is None:
         failures.append(f"{file.path}: no tags: {file.untagged}")
     elif file.path == train and not file.entities:
-        failures.append(f"{file.path}: every tag is {OUTSIDE}, nothing to learn")
+        open_ones = " or leaves open what it is" if file.unknown_labels + file.choices else ""
+        failures.append(f"{file.path}: every tag is {OUTSIDE}{open_ones}, nothing to learn")
     if file.untold and file.scheme is not None:
         failures.append(
             f"{file.path}: its columns are not where the reader looks for them: the dataset_reader needs "
@@ -129,6 +130,8 @@ def warnings_of(files: Sequence[FileReport], scheme: str | None, *, skip_bad_lin
         if skip_bad_lines and file.unreadable_lines:
             lines = f"{file.unreadable_lines:,} line{'s' if file.unreadable_lines > 1 else ''}"
             warnings.append(f'{file.path}: {lines} left out; the dataset_reader needs "skip_bad_lines": true')
+        if file.unknown_labels + file.choices == file.tokens > 0 and file.scheme is not None:
+            warnings.append(f"{file.path}: no label is certain, so there is nothing to score")
         longest = max(file.sentence_lengths, default=0)
         if longest >= LONG_SENTENCE:
             which = "its only sentence" if file.sentences == 1 else "its longest sentence"

@@ -1,15 +1,20 @@
 """`entity_f1`, entity precision, recall and F1 in strict and in conlleval's counting."""
 
-from typing import Dict, Optional
+from itertools import compress
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import is_distributed
 from allennlp.data.vocabulary import Vocabulary
 from allennlp.training.metrics.metric import Metric
 
+from elmo_tagger.tagging.partial import open_tokens, read_entities
+from elmo_tagger.tagging.schemes import CHOICE, UNKNOWN, conlleval_spans
 from elmo_tagger.tagging.scoring import EntityCounts
 from elmo_tagger.tagging.span_arrays import PADDING, TagTable, count_matches
+from elmo_tagger.tagging.strict import strict_spans
 
 
 @Metric.register("entity_f1")
@@ -18,6 +23,9 @@ class EntityF1(Metric):
 
     `f1-measure-overall` and the scores of each type are strict (those of seqeval with `mode="strict"`); the overall
     scores in conlleval's counting stand beside them. The two differ on ill-formed tags only.
+
+    Where true labels are partial, the entities count that are in all the tag sequences they allow, and predicted ones
+    that are in some but not in all of them are left out; see `tagging.partial`.
 
     Args:
         vocabulary: Holds the tags.
@@ -48,11 +56,20 @@ class EntityF1(Metric):
 
         Args:
             predictions: `(B, T)` tag ids, or `(B, T, K)` scores of which the highest counts.
-            gold_labels: `(B, T)` tag ids.
+            gold_labels: `(B, T)` tag ids; or `(B, T, K)` bool, the tags that each token may have.
             mask: `(B, T)` bool; all tokens count without it.
+
+        Raises:
+            ConfigurationError: Partial labels, but no `label_encoding`.
+            TagSchemeError: No well-formed tag sequence takes the allowed tags.
         """
-        if predictions.dim() == gold_labels.dim() + 1:
+        if predictions.dim() == 3:
             predictions = predictions.argmax(-1)
+        if gold_labels.dtype == torch.bool:
+            real = torch.ones_like(predictions, dtype=torch.bool) if mask is None else mask
+            whole = ((gold_labels.sum(-1) == 1) | ~real).all(1)
+            self._count_partial(predictions[~whole], gold_labels[~whole], real[~whole])
+            predictions, gold_labels, mask = predictions[whole], gold_labels[whole].int().argmax(-1), real[whole]
         pair = torch.stack((gold_labels, predictions))
         if mask is not None:
             pair = pair.masked_fill(~mask, PADDING)
@@ -63,7 +80,25 @@ class EntityF1(Metric):
         self._counts[0] += count_matches(table.strict_spans(gold), table.strict_spans(predicted), types)
         self._counts[1] += count_matches(table.conlleval_spans(gold), table.conlleval_spans(predicted), types)
         tokens = gold != PADDING
-        self._tokens += [np.count_nonzero(tokens & (gold == predicted)), np.count_nonzero(tokens)]
+        self._tokens += [np.count_nonzero(tokens & (gold == predicted)), np.count_nonzero(tokens), 0]
+
+    def _count_partial(self, predictions: torch.Tensor, allowed: torch.Tensor, mask: torch.Tensor) -> None:
+        """Counts sentences with partial labels, one by one."""
+        table = self._table
+        if len(mask) and table.scheme is None:
+            raise ConfigurationError("entity_f1: partial labels need a label_encoding, such as BIOUL")
+        for row, labels in enumerate(partial_labels(allowed, mask, table.tags)):
+            assert table.scheme is not None
+            gold = read_entities(labels, table.scheme)
+            tags = [table.tags[tag] for tag in predictions[row][mask[row]].tolist()]
+            for side, predicted in enumerate((strict_spans(tags, table.scheme), conlleval_spans(tags))):
+                counts = EntityCounts()
+                counts.add(gold.certain, gold.counted(predicted))
+                for kind, numbers in counts.state().items():
+                    self._counts[side, table.types.index(kind)] += numbers
+            left_out = sum(open_tokens(labels))
+            right = sum(map(str.__eq__, tags, labels))  # a predicted tag is never a partial label
+            self._tokens += [right, len(tags) - left_out, left_out]
 
     def get_metric(self, reset: bool = False) -> Dict[str, float]:
         """The scores so far; summed over processes when `reset`, which every process must then call.
@@ -71,6 +106,7 @@ class EntityF1(Metric):
         Returns:
             `accuracy` (fraction of tokens), `precision-overall`, `recall-overall`, `f1-measure-overall`,
             `conlleval-f1-overall`; with `reset` and `per_type` also `precision-TYPE`, `recall-TYPE`, `f1-measure-TYPE`.
+            `tokens-left-out`, how many have partial labels, if there are any.
         """
         counts, tokens = self._counts, self._tokens
         if reset and is_distributed():
@@ -85,6 +121,8 @@ class EntityF1(Metric):
             metrics[f"recall-{name}"] = score.recall
             metrics[f"f1-measure-{name}"] = score.f1
         metrics["conlleval-f1-overall"] = loose.micro().f1
+        if tokens[2]:
+            metrics["tokens-left-out"] = int(tokens[2])
         if reset:
             self.reset()
         return metrics
@@ -92,7 +130,24 @@ class EntityF1(Metric):
     def reset(self) -> None:
         """Forgets all counts."""
         self._counts = np.zeros((2, len(self._table.types), 3), dtype=np.int64)
-        self._tokens = np.zeros(2, dtype=np.int64)
+        self._tokens = np.zeros(3, dtype=np.int64)  # with the right tag, all that count, and those that are left out
+
+
+def partial_labels(allowed: torch.Tensor, mask: torch.Tensor, tags: Sequence[str]) -> List[List[str]]:
+    """The tags that tokens may have as labels of a file: a tag, a choice, or `?` where all are allowed.
+
+    Args:
+        allowed: (B, T, K) bool.
+        mask: (B, T) bool; what is masked is left out.
+        tags: The K tags.
+    """
+    return [
+        [
+            UNKNOWN if len(tags) > 1 and all(token) else CHOICE.join(compress(tags, token))
+            for token in sentence[real].tolist()
+        ]
+        for sentence, real in zip(allowed, mask, strict=True)
+    ]
 
 
 def _summed(counts: np.ndarray) -> np.ndarray:

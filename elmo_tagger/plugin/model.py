@@ -15,7 +15,7 @@ from allennlp.nn.util import get_text_field_mask
 from allennlp.training.metrics import CategoricalAccuracy, FBetaVerboseMeasure
 
 from elmo_tagger.plugin.embedder import mix_metrics
-from elmo_tagger.plugin.metric import EntityF1
+from elmo_tagger.plugin.metric import EntityF1, partial_labels
 from elmo_tagger.tagger.model import SequenceTagger
 from elmo_tagger.tagger.predictions import Decoder
 from elmo_tagger.tagging.checks import CrfInputError
@@ -152,15 +152,15 @@ class ElmoBilstmCrf(SequenceTagger, Model):
 
         Args:
             tokens: From a TextField.
-            tags: (B, T) ids of the true tags.
+            tags: (B, T) int64, ids of the true tags; or (B, T, K) bool, the tags that each token may have.
             metadata: For each sentence its `words`.
             ignore_loss_on_o_tags: Overrides the constructor's.
             **ignored: Other fields of a reader's instances, such as `pos_tags`; ignored as by `crf_tagger`.
 
         Returns:
-            `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and `gold` (B, T); decoded, `decoded` (B, T)
-            tag ids, -1 where masked; with `metadata`, `tokens`, the words. `make_output_human_readable` turns them into
-            tags and entities.
+            `emissions` (B, T, K); `mask` (B, T) bool; with `tags`, `loss` and, as given, `gold`; decoded, `decoded`
+            (B, T) tag ids, -1 where masked; with `metadata`, `tokens`, the words. `make_output_human_readable` turns
+            them into tags and entities.
         """
         mask = get_text_field_mask(tokens)
         emissions = self.emissions(tokens, mask)
@@ -190,7 +190,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         output_dict["tags"] = [each.tags for each in predictions]
         output_dict["entities"] = [list(map(asdict, each.entities)) for each in predictions]
         if gold is not None:
-            output_dict["gold_tags"] = self._decoder.names(gold.masked_fill(~mask, PADDING).cpu().numpy())
+            output_dict["gold_tags"] = self._gold_names(gold, mask)
         if self.top_k > 1:
             output_dict["n_best"] = [list(map(asdict, each.n_best)) for each in predictions]
         return output_dict
@@ -216,22 +216,30 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         return metrics
 
     def _count(self, decoded: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor) -> None:
-        """Counts a batch: ids (B, T) of decoded and true tags."""
+        """Counts a batch: ids (B, T) of decoded and true tags; or the tags that may be true, (B, T, K) bool."""
+        if self._f1 is not None:
+            self._f1(decoded, tags, mask)
+        if tags.dtype == torch.bool:  # then the tokens count that have one tag
+            mask, tags = mask & (tags.sum(-1) == 1), tags.int().argmax(-1)
         # AllenNLP's metrics rank scores: 1 for the decoded tag, 0 for the others, as `crf_tagger` gives them
         scores = torch.nn.functional.one_hot(decoded.clamp(min=0), len(self.tags)).float()
         for metric in self._accuracies.values():
             metric(scores, tags, mask)
         if self._of_tags is not None:
             self._of_tags(scores, tags, mask)
-        if self._f1 is not None:
-            self._f1(decoded, tags, mask)
+
+    def _gold_names(self, gold: torch.Tensor, mask: torch.Tensor) -> List[List[str]]:
+        """The true tags or partial labels as a file has them."""
+        if gold.dtype == torch.bool:
+            return partial_labels(gold, mask, self.tags)
+        return self._decoder.names(gold.masked_fill(~mask, PADDING).cpu().numpy())
 
     def _loss(self, emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, ignore_o: bool) -> torch.Tensor:
         """Negative log-likelihood in nats, mean over sentences or sum."""
         wanted = tags
         if ignore_o and OUTSIDE in self.tags:
-            outside = tags == self.tags.index(OUTSIDE)
-            wanted = torch.nn.functional.one_hot(tags, len(self.tags)).bool() | outside.unsqueeze(-1)
+            wanted = tags if tags.dtype == torch.bool else torch.nn.functional.one_hot(tags, len(self.tags)).bool()
+            wanted = wanted | wanted[..., self.tags.index(OUTSIDE), None]
         try:
             likelihood = self.crf.log_likelihood(emissions, wanted, mask)
         except CrfInputError as error:

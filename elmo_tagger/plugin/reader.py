@@ -5,13 +5,15 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from allennlp.common.file_utils import cached_path
 from allennlp.data.dataset_readers.dataset_reader import DatasetReader
-from allennlp.data.fields import Field, MetadataField, SequenceLabelField, TextField
+from allennlp.data.fields import Field, MetadataField, TextField
 from allennlp.data.instance import Instance
 from allennlp.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from allennlp.data.tokenizers import Token
 
+from elmo_tagger.plugin.tags_field import TagsField
 from elmo_tagger.tagging.detection import detect_scheme
-from elmo_tagger.tagging.schemes import convert, get_scheme
+from elmo_tagger.tagging.partial import convert
+from elmo_tagger.tagging.schemes import get_scheme
 from elmo_tagger.text.columns import DOCUMENT_MARKER, read_columns
 from elmo_tagger.text.files import DataError, skipping
 from elmo_tagger.text.sentence import Sentence
@@ -28,6 +30,10 @@ class ConllColumnsReader(DatasetReader):
 
     Each instance has the fields `tokens`, `tags` (where there are tags) and `metadata`, a dict with `words`,
     `document` (index of the document in its file), `path` and `line` (of the first token).
+
+    Labels may be partial: `?` is an unknown one, `B-PER|B-ORG` a choice; see `tagging.partial`. A training learns from
+    all tag sequences that they allow. A file that does not annotate a type says so in its labels, as
+    `elmo-tagger convert IN OUT --unannotated TYPE` writes them.
 
     Args:
         token_indexers: As everywhere in AllenNLP; by default a single id for each token.
@@ -115,14 +121,14 @@ class ConllColumnsReader(DatasetReader):
 
         Args:
             words: The words.
-            tags: As many tags, in the coding scheme.
+            tags: As many tags, in the coding scheme; they may be partial labels.
             metadata: Further entries for the `metadata` field.
         """
         words = list(words)
         text = TextField([Token(word) for word in words])
         fields: Dict[str, Field] = {"tokens": text, "metadata": MetadataField({"words": words, **(metadata or {})})}
         if tags is not None:
-            fields["tags"] = SequenceLabelField(tags, text, self._label_namespace)
+            fields["tags"] = TagsField(tags, text, self._label_namespace)
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from elmo_tagger.tagging.partial import is_well_formed, problems
 from elmo_tagger.tagging.schemes import (
     SCHEMES,
+    UNKNOWN,
     Tagged,
     TagSchemeError,
+    alternatives,
     get_scheme,
     is_tag,
     may_follow,
     pairs_of,
-    problems,
 )
 from elmo_tagger.text.sentence import Sentence
 
 
 class _Judged(dict[tuple[str, str], frozenset[str]]):
-    """The schemes that each pair of neighbouring tags breaks; told once and remembered."""
+    """The schemes that each pair of neighbouring tags breaks; told once and remembered.
+
+    A pair with a partial label has `UNKNOWN` in their place: what is open can only be told from the whole sentence.
+    """
 
     def __missing__(self, pair: tuple[str, str]) -> frozenset[str]:
         previous, tag = pair
+        if alternatives(previous) or alternatives(tag):
+            broken = self[pair] = frozenset({UNKNOWN})
+            return broken
         broken = self[pair] = frozenset(
             name
             for name in SCHEMES
@@ -35,6 +43,8 @@ class SchemeDetector:
 
     Every scheme's rules look at two neighbouring tags, so a pair is judged once and remembered, however many schemes
     there are; memory grows with the tag set alone.
+
+    Sentences with partial labels are judged one by one.
 
     Tags that fit several schemes have the same entities in each of them. The first of `SCHEMES` is then chosen: BIO
     where there is nothing but `O`, IOB1 where there is `I` alone, BIOES rather than BMES where no entity is longer
@@ -57,7 +67,10 @@ class SchemeDetector:
         self.sentences += 1
         tags = (tagged.tags or []) if isinstance(tagged, Sentence) else tagged
         # a sentence has many pairs, but few that differ
-        for name in frozenset().union(*map(self._judged.__getitem__, set(pairs_of(tags)))):
+        broken = frozenset().union(*map(self._judged.__getitem__, set(pairs_of(tags))))
+        if UNKNOWN in broken:
+            broken = frozenset(name for name in SCHEMES if not is_well_formed(tags, name))
+        for name in broken:
             self.broken[name] += 1
             if name not in self.first_problem:
                 self.first_problem[name] = self._problem(tagged, name)
@@ -95,7 +108,8 @@ class SchemeDetector:
         )
 
     def _has_all_tags(self, name: str) -> bool:
-        return all(is_tag(tag, name) for pair in self._judged for tag in pair)
+        tags = {part for pair in self._judged for tag in pair for part in alternatives(tag) or (tag,)}
+        return all(is_tag(tag, name) for tag in tags - {UNKNOWN})
 
 
 def detect_scheme(sentences: Iterable[Tagged], *, strict: bool = True) -> str:

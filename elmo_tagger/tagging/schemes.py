@@ -1,7 +1,8 @@
 """Tag schemes: how a sentence's entities are written as one tag a token, and read back.
 
 A tag is `O`, or a letter, a hyphen and an entity type (`B-PER`). The first hyphen separates, so a type may contain
-hyphens (`B-work-of-art`). A letter alone (`B`) carries the empty type, as in word segmentation; `B-` is no tag.
+hyphens (`B-work-of-art`). A letter alone (`B`) carries the empty type, as in word segmentation; `B-` is no tag. A tag
+that leaves its label open, `?` or `B-PER|B-ORG`, is no tag here: `partial` reads such sentences.
 
 A scheme is data: the letters it writes, and for some letters which letters must stand right before or right after
 them with the same type. Every rule looks at two neighbouring tags only, which is what lets a CRF obey all of it.
@@ -12,6 +13,7 @@ have the same entities in both, so a wrong guess between such schemes does no ha
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +25,13 @@ from elmo_tagger.text.sentence import Sentence, Span
 _REMEMBERED = 65536  # of tags, and of pairs and triples of them: so many, then they are found anew
 
 OUTSIDE = "O"
+UNKNOWN = "?"
+"""In the place of a tag: nobody knows the label."""
+CHOICE = "|"
+"""Parts the tags of a choice."""
+# Where a choice is parted: before a tag with a type, `O` or `?`; or, of letters without types, everywhere.
+_PARTING = re.compile(r"\|(?=[A-Z]-[^|]|[O?](?:\||$))")
+_LETTERS = re.compile(r"[A-Z?](?:\|[A-Z?])+")
 BEGINS = frozenset("BSUW")
 """Letters that begin an entity wherever they stand."""
 ENDS = frozenset("ELSUW")
@@ -121,11 +130,32 @@ def get_scheme(name: str | Scheme) -> Scheme:
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def alternatives(tag: str) -> tuple[str, ...]:
+    """The tags among which a partial label leaves the choice: `("?",)` for an unknown label, none for a plain tag.
+
+    What follows a `|` is part of the type's name unless it is a tag with a type, `O` or `?`; bare letters are a choice
+    where there are nothing but bare letters.
+    """
+    if tag == UNKNOWN:
+        return (UNKNOWN,)
+    if CHOICE not in tag:
+        return ()
+    parts = tag.split(CHOICE) if _LETTERS.fullmatch(tag) else _PARTING.split(tag)
+    if len(parts) < 2 or not all(part == UNKNOWN or _split(part)[0] for part in parts):
+        return ()
+    return (UNKNOWN,) if UNKNOWN in parts else tuple(dict.fromkeys(parts))
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def split_tag(tag: str) -> tuple[str, str]:
     """Letter and entity type of a tag: `B-PER` -> `("B", "PER")`, `O` -> `("O", "")`, `B` -> `("B", "")`.
 
-    What has no such form (`B-`, `PER`, `O-PER`, the empty string) comes back as `("", tag)`.
+    What has no such form (`B-`, `PER`, `O-PER`, the empty string, `?`, `B-PER|B-ORG`) comes back as `("", tag)`.
     """
+    return ("", tag) if alternatives(tag) else _split(tag)
+
+
+def _split(tag: str) -> tuple[str, str]:
     letter, hyphen, entity_type = tag.partition("-")
     well_formed = len(letter) == 1 and bool(entity_type) == bool(hyphen) and not (letter == OUTSIDE and hyphen)
     return (letter, entity_type) if well_formed else ("", tag)

@@ -333,3 +333,38 @@ def test_wnut17(name: str, sentences: int, entities: int) -> None:
         pytest.skip("the data is not here")
     (file,) = check_files([path]).files
     assert (file.sentences, sum(file.entities.values()), file.scheme, file.errors) == (sentences, entities, "BIO", 0)
+
+
+def test_partial_labels_are_counted_and_only_certain_entities(write) -> None:
+    partial = "EU B-ORG|B-LOC\nis O|B-MISC|I-MISC\nPeter B-PER\nBlackburn ?\n\nOslo B-LOC\nis O|B-MISC|I-MISC\n\n"
+    report = check_files([write("train.conll", GOOD), write("more.conll", partial)])
+    train, more = report.files
+    assert (train.unknown_labels, train.choices) == (0, 0)
+    assert (more.scheme, more.broken["BIO"], more.unknown_labels, more.choices) == ("BIO", 0, 1, 3)
+    assert more.columns == ["tokens", "tags"]
+    assert more.entities == {"LOC": 1}
+    assert report.failures == report.warnings == []
+    assert report.missing_tags == {}
+
+
+def test_a_choice_that_contradicts_the_scheme_is_an_error_of_its_line(write) -> None:
+    report = check_files([write("train.conll", GOOD * 3 + "a O\nb I-PER|I-LOC\n")])
+    assert messages(report) == [
+        "train.conll:26: I-PER|I-LOC after O: no tags of BIO that these labels allow fit each other"
+    ]
+    assert len(report.failures) == 1
+
+
+def test_a_file_of_unknown_labels_can_be_measured_by_nothing_and_teaches_nothing(write) -> None:
+    unknown = write("dev.conll", "EU ?\nrejects ?\n\nOslo ?\n")
+    report = check_files([write("train.conll", GOOD), unknown])
+    assert report.failures == []
+    assert report.warnings == ["dev.conll: no label is certain, so there is nothing to score"]
+    report = check_files([unknown])
+    assert report.failures == ["dev.conll: every tag is O or leaves open what it is, nothing to learn"]
+
+
+def test_a_bar_in_the_name_of_a_type_is_no_choice(write) -> None:
+    report = check_files([write("train.conll", "EU B-ORG|GPE\nrejects I-ORG|GPE\nit O\n" * 3)])
+    assert report.files[0].entities == {"ORG|GPE": 3}
+    assert (report.files[0].choices, report.failures) == (0, [])

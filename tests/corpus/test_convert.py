@@ -96,6 +96,7 @@ def test_column_files_keep_all_but_the_tags() -> None:
         "target_scheme": "BIOUL",
         "sentences": 2,
         "entities": 3,
+        "partial_labels": 0,
         "skipped": 0,
         "messages": [],
     }
@@ -230,3 +231,38 @@ def test_messages() -> None:
         assert str(caught.value).startswith(message)
     with pytest.raises(FileNotFoundError):
         convert_file("missing.conll", "out.conll")
+
+
+def test_partial_labels_keep_what_they_allow() -> None:
+    Path("in.conll").write_text("EU I-ORG|I-LOC\nis ?\nOslo I-LOC\n\n", encoding="utf-8")
+    report = convert_file("in.conll", "out.conll", scheme="IOB1", to="BIO")
+    assert Path("out.conll").read_text(encoding="utf-8") == "EU B-LOC|B-ORG\nis ?\nOslo B-LOC|I-LOC\n\n"
+    assert (report.sentences, report.entities, report.partial_labels) == (1, 0, 2)
+    convert_file("out.conll", "out.csv")
+    convert_file("out.csv", "back.conll")
+    assert Path("back.conll").read_text(encoding="utf-8") == Path("out.conll").read_text(encoding="utf-8")
+
+
+def test_character_offsets_cannot_express_partial_labels() -> None:
+    Path("in.conll").write_text("EU B-ORG\nis ?\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"in.conll:2: '\?' leaves open what the token is, which jsonl cannot express"):
+        convert_file("in.conll", "out.jsonl")
+    assert not Path("out.jsonl").exists()
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOUL"])
+def test_types_that_a_file_does_not_annotate_become_choices(scheme: str) -> None:
+    Path("in.conll").write_text("EU B-ORG\nis O\nnot ?\nOslo O|B-LOC\n\n", encoding="utf-8")
+    convert_file("in.conll", "out.conll", to=scheme, unannotated=["MISC", "PER"])
+    letters = "BI" if scheme == "BIO" else "BILU"
+    hidden = "|".join(["O", *(f"{letter}-{kind}" for kind in ("MISC", "PER") for letter in letters)])
+    tags = [line.split()[1] for line in Path("out.conll").read_text(encoding="utf-8").splitlines() if line]
+    assert tags[1:3] == [hidden, "?"]
+    assert tags[3] == ("O|B-LOC|" if scheme == "BIO" else "O|U-LOC|") + hidden[2:]
+
+
+@pytest.mark.parametrize("unannotated", ["", "a b", "A|B"])
+def test_an_unannotated_type_is_the_name_of_a_type(unannotated: str) -> None:
+    Path("in.conll").write_text("EU B-ORG\nis O\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected a type such as MISC"):
+        convert_file("in.conll", "out.conll", unannotated=[unannotated])

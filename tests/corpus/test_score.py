@@ -13,6 +13,7 @@ from elmo_tagger.corpus.alignment import Pair
 from elmo_tagger.corpus.mistakes import Match, MistakeTable
 from elmo_tagger.corpus.score import group_of, score_pairs
 from elmo_tagger.corpus.score_report import ScoreReport
+from elmo_tagger.tagging.schemes import TagSchemeError
 from elmo_tagger.text.sentence import Sentence, Span
 from tests.reference import conlleval
 
@@ -206,3 +207,35 @@ def test_messages(pairs: list[tuple[str, str]], options: dict[str, str], message
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the text is compared below)
         score(*pairs, **options)
     assert str(caught.value).startswith(message)
+
+
+def test_what_partial_labels_leave_open_is_left_out() -> None:
+    hidden = "O|B-MISC|I-MISC"
+    report = score(
+        (f"B-PER {hidden} {hidden} {hidden}", "B-PER B-MISC B-PER O"),
+        ("B-PER I-PER O ?", "B-PER I-PER I-PER O"),
+        ("O B-PER ?", "O B-PER B-PER"),  # where the true entity ends is unknown
+        ("B-PER O", "B-PER O"),
+        scheme="BIO",
+        train=[Sentence(["w0", "w1"], ["B-PER", "?"]), Sentence(["w0"], ["B-LOC"])],
+    )
+    assert report.conlleval.state() == report.strict.state() == {"PER": [3, 4, 2]}
+    assert (report.tokens_left_out, report.predicted_left_out) == (5, 3)
+    assert (report.tokens, report.correct_tokens, report.exact_sentences) == (8, 7, 3)
+    assert report.notes == [
+        "left out: 5 tokens with partial labels, and 3 predicted entities that these labels leave open; gold entities "
+        "are those that are certain"
+    ]
+    assert report.seen is not None
+    assert report.seen["seen"].gold == 0
+    assert report.to_json()["left_out"] == {"tokens": 5, "predicted_entities": 3}
+
+
+def test_confidences_of_what_is_left_open_are_not_judged() -> None:
+    pair = Pair(Sentence(list("ab"), ["?", "O"], "f", [1, 2]), ["B-A", "B-A"], [0.5, 0.7])
+    assert score_pairs(lambda: [pair]).judged == [(0.7, False)]
+
+
+def test_a_predicted_partial_label_is_refused() -> None:
+    with pytest.raises(TagSchemeError, match=r"predicted tags.*'\?'"):
+        score(("B-A O", "B-A ?"), scheme="BIO")

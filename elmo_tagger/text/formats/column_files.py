@@ -15,8 +15,8 @@ from elmo_tagger.text.formats.spans import document_of
 from elmo_tagger.text.outputs import Target
 from elmo_tagger.text.sentence import Sentence
 
-TAG = re.compile(r"O|[BILUESMW]-[^\W\d_]\S*")
-"""What is taken for a tag where nobody has said that there are tags."""
+TAG = re.compile(r"\?|(O\|)?[BILUESMW]-[^\W\d_]\S*|O")
+"""What is taken for a tag, or a partial label, where nobody has said that there are tags."""
 
 
 def read(path: str | Path, options: FileOptions, report: Report | None = None) -> Iterator[Document]:
@@ -83,7 +83,8 @@ def _are_columns(rows: list[list[str]]) -> bool:
     rows = [cells for cells in rows if DOCUMENT_MARKER not in cells]
     tags = {cells[-1] for cells in rows}
     widths = {len(cells) for cells in rows}
-    return len(widths) == 1 and widths != {1} and "O" in tags and len(tags) > 1 and all(map(TAG.fullmatch, tags))
+    outside = any(tag.split("|")[0] == "O" for tag in tags)
+    return len(widths) == 1 and widths != {1} and outside and len(tags) > 1 and all(map(TAG.fullmatch, tags))
 
 
 def _sentences(documents: Iterable[Document], *, first: int) -> Iterator[Sentence]:
