@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import tarfile
 import tempfile
@@ -17,6 +18,7 @@ from elmo_tagger.errors import ElmoTaggerError, shown
 PIECE = 2**20  # bytes that are read at once
 MAX_MEMBERS = 10_000
 MAX_NAME = 500  # characters; tar itself knows no bound
+LATEST = 2**32  # seconds after 1970
 
 
 class ArchiveError(ElmoTaggerError):
@@ -40,7 +42,7 @@ def extracted(file: BinaryIO, name: str) -> Iterator[Path]:
 
 
 def extract(file: BinaryIO, directory: Path, name: str) -> None:
-    """Unpack a `.tar.gz` into an empty folder.
+    """Unpack a `.tar.gz` into an empty folder; files keep their times.
 
     The whole stream is read, so that its checksum counts: `tarfile` alone stops at the last member and never sees it.
 
@@ -109,6 +111,9 @@ def _extract_members(archive: tarfile.TarFile, directory: Path, name: str) -> No
         assert content is not None  # it is a file
         with target.open("wb") as unpacked:
             shutil.copyfileobj(content, unpacked, PIECE)
+        # a time beyond all clocks is none
+        time = member.mtime if 0 <= member.mtime < LATEST else 0
+        os.utime(target, (time, time))
 
 
 def _target(member: tarfile.TarInfo, directory: Path, name: str) -> Path:

@@ -21,6 +21,7 @@ from elmo_tagger.cli import (
     doctor,
     embed,
     export_bilm,
+    migrate,
     neighbours,
     plot,
     score,
@@ -71,6 +72,7 @@ app.command("embed")(embed.embed)
 app.command("plot")(plot.plot)
 app.command("neighbours")(neighbours.neighbours)
 app.command("train")(train.train)
+app.command("migrate")(migrate.migrate)
 app.command("vocab")(vocab.vocab)
 app.command("doctor")(doctor.doctor)
 app.command("export-bilm")(export_bilm.export_bilm)

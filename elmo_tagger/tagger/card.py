@@ -20,11 +20,13 @@ class Card:
         data: What it was trained on.
         scores: By name; F1 in [0, 1].
         license: An identifier such as "cc-by-4.0"; None if nobody said.
+        notes: What else a user should know, each a line.
     """
 
     data: tuple[str, ...] = ()
     scores: dict[str, float] = field(default_factory=dict)
     license: str | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of_training(cls, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> Card:
@@ -79,6 +81,7 @@ def render(card: Card, *, language: str, labels: Sequence[str], library: str) ->
             f"- Licence: {card.license or 'not known; ask whoever trained it'}",
             f"- Written by: {library}",
             "",
+            *(["Notes:", "", *(f"- {note}" for note in card.notes), ""] if card.notes else []),
             *(["| score | |", "|---|---|", *scores] if scores else ["Scores: not known."]),
             "",
         ]

@@ -96,7 +96,9 @@ def build_elmo(config: ElmoConfig, indexer: ElmoIndexerConfig, vocabulary: Vocab
         OptionsError: They are not those of a biLM.
     """
     if config.options is None:
-        raise ConfigError(f"{where}: the options of its biLM are missing: give its options.json as options_file")
+        raise ConfigError(
+            f"{where}: the options of its biLM are missing: give its options.json as options_file, or --options"
+        )
     options = Options.from_dict(config.options, source=where)
     longest = options.char_cnn.max_characters_per_token
     if indexer.max_characters_per_token != longest:

@@ -24,7 +24,7 @@ from elmo_tagger.tagger.config import (
 )
 from elmo_tagger.tagger.elmo_embedder import ElmoEmbedder, build_elmo
 from elmo_tagger.tagger.embedding import Embedding
-from elmo_tagger.tagger.vocabulary import Vocabulary
+from elmo_tagger.tagger.vocabulary import Vocabulary, find_namespace
 
 
 class TextFieldEmbedder(nn.Module):
@@ -101,22 +101,27 @@ def build_embedder(config: EmbedderConfig, indexer: IndexerConfig, vocabulary: V
         assert isinstance(indexer, ElmoIndexerConfig)
         return build_elmo(config, indexer, vocabulary, where)
     if isinstance(config, EmbeddingConfig):
-        return Embedding(config, _size(config, vocabulary, where))
+        assert isinstance(indexer, SingleIdConfig)
+        return Embedding(config, _size(config, indexer, vocabulary, where))
     if isinstance(config, CharacterEncodingConfig):
         assert isinstance(indexer, CharactersConfig)
-        size = _size(config.embedding, vocabulary, f"{where}.embedding")
+        size = _size(config.embedding, indexer, vocabulary, f"{where}.embedding")
         return CharacterEncoding(config, size, min_length=indexer.min_padding_length)
     assert isinstance(config, PassThroughConfig)  # an empty one is not built
     return PassThrough(config)
 
 
-def _size(config: EmbeddingConfig, vocabulary: Vocabulary, where: str) -> int:
+def _size(
+    config: EmbeddingConfig, indexer: SingleIdConfig | CharactersConfig, vocabulary: Vocabulary, where: str
+) -> int:
     """How many ids an embedding knows."""
-    if config.num_embeddings is not None:
-        return config.num_embeddings
-    if config.vocab_namespace not in vocabulary:
+    size = config.num_embeddings
+    if size is None:
+        size = len(find_namespace(vocabulary, config.vocab_namespace, f"{where}.vocab_namespace"))
+    in_bytes = isinstance(indexer, CharactersConfig) and indexer.character_tokenizer.byte_encoding is not None
+    ids = 0 if in_bytes else len(vocabulary.get(indexer.namespace, ()))
+    if size < ids:
         raise ConfigError(
-            f"{where}.vocab_namespace: the vocabulary has no {config.vocab_namespace!r}, only "
-            f"{', '.join(sorted(vocabulary))}"
+            f"{where}: expected {ids} embeddings, as {indexer.namespace!r} has in the vocabulary, not {size}"
         )
-    return len(vocabulary[config.vocab_namespace])
+    return size

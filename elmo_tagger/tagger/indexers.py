@@ -13,12 +13,11 @@ from elmo_tagger.bilm.characters import encode_sentences
 from elmo_tagger.tagger.config import (
     CharactersConfig,
     CharacterTokenizerConfig,
-    ConfigError,
     ElmoIndexerConfig,
     IndexerConfig,
     SingleIdConfig,
 )
-from elmo_tagger.tagger.vocabulary import PADDING, Namespace, Vocabulary
+from elmo_tagger.tagger.vocabulary import PADDING, Namespace, Vocabulary, find_namespace
 
 Sentences = Sequence[Sequence[str]]
 Indexed = dict[str, Tensor]
@@ -41,18 +40,12 @@ def _build(config: IndexerConfig, vocabulary: Vocabulary, where: str) -> Indexer
     if isinstance(config, ElmoIndexerConfig):
         static = None
         if config.static_namespace is not None:
-            static = _namespace(vocabulary, config.static_namespace, f"{where}.static_namespace")
+            static = find_namespace(vocabulary, config.static_namespace, f"{where}.static_namespace")
         return ElmoIndexer(max_characters=config.max_characters_per_token, static=static)
     if isinstance(config, SingleIdConfig):
-        namespace = _namespace(vocabulary, config.namespace, f"{where}.namespace")
+        namespace = find_namespace(vocabulary, config.namespace, f"{where}.namespace")
         return SingleIdIndexer(namespace, lowercase=config.lowercase_tokens)
     return CharactersIndexer(config, vocabulary)
-
-
-def _namespace(vocabulary: Vocabulary, name: str, where: str) -> Namespace:
-    if name not in vocabulary:
-        raise ConfigError(f"{where}: the vocabulary has no {name!r}, only {', '.join(sorted(vocabulary)) or 'nothing'}")
-    return vocabulary[name]
 
 
 class ElmoIndexer:

@@ -11,7 +11,7 @@ from elmo_tagger.tagger.config import TaggerConfig
 from elmo_tagger.tagger.embedders import TextFieldEmbedder
 from elmo_tagger.tagger.encoders import build_encoder
 from elmo_tagger.tagger.feedforward import FeedForward
-from elmo_tagger.tagger.vocabulary import Vocabulary
+from elmo_tagger.tagger.vocabulary import Vocabulary, find_namespace
 from elmo_tagger.tagging.crf import ConditionalRandomField
 
 
@@ -80,7 +80,7 @@ def build_model(config: TaggerConfig, vocabulary: Vocabulary) -> SequenceTagger:
     if config.model.feedforward is not None:
         feedforward = FeedForward(width, config.model.feedforward)
         width = feedforward.output_dim
-    tags = len(vocabulary[config.model.label_namespace])
+    tags = len(find_namespace(vocabulary, config.model.label_namespace, "model.label_namespace"))
     return SequenceTagger(
         text_field_embedder=embedder,
         encoder=encoder,

@@ -45,6 +45,22 @@ Vocabulary = Mapping[str, Namespace]
 """Namespaces by name."""
 
 
+def find_namespace(vocabulary: Vocabulary, name: str, where: str) -> Namespace:
+    """A namespace by its name.
+
+    Args:
+        vocabulary: The namespaces.
+        name: The one that is looked for.
+        where: The place in the config that asks for it, for messages.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name not in vocabulary:
+        raise ConfigError(f"{where}: the vocabulary has no {name!r}, only {', '.join(sorted(vocabulary)) or 'nothing'}")
+    return vocabulary[name]
+
+
 def read_vocabulary(directory: Path, *, unknown: str = UNKNOWN_TOKEN) -> Vocabulary:
     """The vocabulary that AllenNLP wrote into a directory.
 

@@ -15,10 +15,12 @@ from elmo_tagger.bilm.options import CharCnnOptions, LstmOptions, Options
 
 OLD = "_elmo._elmo_lstm."
 """What the biLM's names begin with in such an archive."""
+CACHED_WORDS = f"{OLD}_word_embedding.weight"
+"""What the character CNN says of words that a training looked up; not needed."""
 
 
 def translate(state: dict[str, Tensor], prefix: str) -> bool:
-    """Renames and rearranges, in place, an old embedder's part of a state dict.
+    """Renames and rearranges, in place, an old embedder's part of a state dict; what it does not know keeps its name.
 
     Args:
         state: A state dict.
@@ -31,6 +33,7 @@ def translate(state: dict[str, Tensor], prefix: str) -> bool:
     if not old:
         return False
     taken = {name: state.pop(key) for name, key in old.items()}
+    taken.pop(CACHED_WORDS, None)
     mix = {name.removeprefix("_elmo."): value for name, value in taken.items() if not name.startswith(OLD)}
     bilm = {name.removeprefix(OLD): value for name, value in taken.items() if name.startswith(OLD)}
     cnn = {name.removeprefix("_token_embedder."): v for name, v in bilm.items() if name.startswith("_token_embedder.")}
@@ -38,39 +41,44 @@ def translate(state: dict[str, Tensor], prefix: str) -> bool:
     state.update({prefix + name: value for name, value in mix.items()})
     state.update({f"{prefix}bilm.char_cnn.{name}": value for name, value in _character_cnn(cnn).items()})
     state.update({f"{prefix}bilm.lstm.layers.{name}": value for name, value in _lstm(lstm).items()})
+    known = ("_token_embedder.", "_elmo_lstm.")
+    rest = {name: value for name, value in bilm.items() if not name.startswith(known)}
+    for part, left in zip(("", *known), (rest, cnn, lstm), strict=True):
+        state.update({f"{prefix}{OLD}{part}{name}": value for name, value in left.items()})
     return True
 
 
 def _character_cnn(old: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The character CNN's tensors, which are taken out of `old`."""
     new = {
         # AllenNLP has a row of zeros for padding.
-        "char_embed": old["_char_embedding_weights"][1:],
-        "W_proj": old["_projection.weight"].T,
-        "b_proj": old["_projection.bias"],
+        "char_embed": old.pop("_char_embedding_weights")[1:],
+        "W_proj": old.pop("_projection.weight").T,
+        "b_proj": old.pop("_projection.bias"),
     }
     for number in range(_count(old, "char_conv_{}.weight")):
         # (out, in, width) -> (1, width, in, out)
-        new[f"convolutions.{number}.W_cnn"] = old[f"char_conv_{number}.weight"].permute(2, 1, 0).unsqueeze(0)
-        new[f"convolutions.{number}.b_cnn"] = old[f"char_conv_{number}.bias"]
+        new[f"convolutions.{number}.W_cnn"] = old.pop(f"char_conv_{number}.weight").permute(2, 1, 0).unsqueeze(0)
+        new[f"convolutions.{number}.b_cnn"] = old.pop(f"char_conv_{number}.bias")
     for number in range(_count(old, "_highways._layers.{}.weight")):
-        transform, carry = old[f"_highways._layers.{number}.weight"].chunk(2)
+        transform, carry = old.pop(f"_highways._layers.{number}.weight").chunk(2)
         new[f"highways.{number}.W_transform"], new[f"highways.{number}.W_carry"] = transform.T, -carry.T
-        transform, carry = old[f"_highways._layers.{number}.bias"].chunk(2)
+        transform, carry = old.pop(f"_highways._layers.{number}.bias").chunk(2)
         new[f"highways.{number}.b_transform"], new[f"highways.{number}.b_carry"] = transform, -carry
     return new
 
 
 def _lstm(old: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Both directions of each layer, stacked."""
+    """Both directions of each layer, stacked; they are taken out of `old`."""
     new = {}
     for layer in range(_count(old, "forward_layer_{}.state_projection.weight")):
         weights, biases, projections = [], [], []
         for direction in ("forward", "backward"):
             name = f"{direction}_layer_{layer}"
-            packed = torch.cat([old[f"{name}.{part}_linearity.weight"] for part in ("input", "state")], dim=1)
+            packed = torch.cat([old.pop(f"{name}.{part}_linearity.weight") for part in ("input", "state")], dim=1)
             weights.append(_gates(packed).T)
-            biases.append(_gates(old[f"{name}.state_linearity.bias"], forget=-1.0))
-            projections.append(old[f"{name}.state_projection.weight"].T)
+            biases.append(_gates(old.pop(f"{name}.state_linearity.bias"), forget=-1.0))
+            projections.append(old.pop(f"{name}.state_projection.weight").T)
         new[f"{layer}.W_0"] = torch.stack(weights)
         new[f"{layer}.B"] = torch.stack(biases)
         new[f"{layer}.W_P_0"] = torch.stack(projections)

@@ -23,10 +23,7 @@ from allennlp.nn import util
 
 from elmo_tagger.archives import Archive, ArchiveError, bounded_by, extract, read_weights
 from elmo_tagger.archives.limits import MAX_CHARACTERS, check_numbers
-from elmo_tagger.errors import shown
 from elmo_tagger.plugin.compat.class_names import note_names
-from elmo_tagger.text.files import DataError
-from elmo_tagger.text.strict_json import parse_object
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +110,8 @@ class ArchivedMeta(Meta):
         Raises:
             ArchiveError: It does not say a version.
         """
-        where = _archive(Path(path).parent).label("meta.json")
-        try:
-            version = parse_object(Path(path).read_bytes(), name=where).get("version")
-        except (DataError, OSError) as error:
-            raise ArchiveError(str(error)) from error
-        if not isinstance(version, str) or not re.fullmatch(r"\d+\.\d+\.\d+\S{0,40}", version):
-            raise ArchiveError(f"{where}: expected a version such as 2.10.1, received {shown(version)}")
+        version = _archive(Path(path).parent).version()
+        assert version is not None  # AllenNLP has seen the file
         return Meta(version=version)
 
 
