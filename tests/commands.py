@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -19,14 +20,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = {"allennlp": "allennlp.__main__:run", "elmo-tagger": "elmo_tagger.cli:main"}
+PROGRAMS = {
+    "allennlp": "allennlp.__main__:run",
+    "elmo-tagger": "elmo_tagger.cli:main",
+    "python": "tests.commands:run_python",
+}
 CLIENT = '#!/bin/sh\nexec "{python}" -S -E "{file}" "{address}" {program} "$@"\n'
 MAX_BYTES = 2**20  # of a message: a command's arguments and environment
 
 
 @contextlib.contextmanager
 def served() -> Iterator[Path]:
-    """A directory for the PATH, with the programs, whose server lives as long as the context."""
+    """A directory for the PATH, with the programs, `python` among them, whose server lives as long as the context."""
     # not pytest's own directories: the path of a socket may have some 100 characters
     with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listening:
         address = Path(directory) / "socket"
@@ -100,6 +105,14 @@ def become_command(connection: socket.socket) -> tuple[str, list[str]]:
     os.environ.clear()
     os.environ.update(environment)
     return program, arguments
+
+
+def run_python() -> None:
+    """`python FILE` and `python -c CODE`."""
+    if sys.argv[1] == "-c":
+        exec(sys.argv[2], {"__name__": "__main__"})
+    else:
+        runpy.run_path(sys.argv[1], run_name="__main__")
 
 
 def ask(address: str, program: str, arguments: list[str]) -> int:

@@ -19,7 +19,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # Each is one long chain of processes: begun last, it would keep one of two workers waiting for the other.
-FIRST = ("test_readme.py", "test_training_configs.py", "test_lm_training.py", "test_ray.py", "test_command_line.py")
+FIRST = (
+    "test_readme.py",
+    "test_docs.py",
+    "test_training_configs.py",
+    "test_lm_training.py",
+    "test_ray.py",
+    "test_command_line.py",
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
@@ -35,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Path]:
-    """A directory with the programs `allennlp` and `elmo-tagger`, which start without importing AllenNLP anew."""
+    """A directory with `allennlp`, `elmo-tagger` and `python`, which start without importing AllenNLP anew."""
     with served() as directory:
         yield directory
 
