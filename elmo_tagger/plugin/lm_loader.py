@@ -39,7 +39,7 @@ class LmStreamLoader(DataLoader):
         reader: An `lm_text`, given by AllenNLP.
         data_path: Given by AllenNLP; see `LmTextReader`.
         mode: `"streams"` or `"sentences"`.
-        streams: Streams of a batch, of each process. Earlier configs call them `lanes`, as a mode too.
+        streams: Streams of a batch, of each process.
         steps: Words of each stream in a batch.
         words: Words of a batch of sentences, at most.
         longest: Longer sentences are cut into several, to bound the memory of training; None to keep them whole.
@@ -49,6 +49,7 @@ class LmStreamLoader(DataLoader):
             goes on where this one stopped.
         max_characters_per_token: As in the biLM's options.
         sorted_vocabulary: Refuse a vocabulary that is not sorted by frequency, which a sampled softmax needs.
+        lanes: `streams` in earlier configs, where the mode was called `"lanes"` too.
     """
 
     def __init__(

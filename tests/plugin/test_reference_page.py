@@ -41,8 +41,7 @@ def test_arguments_of_registered_types_are_described() -> None:
         constructor = cls.__init__ if "__init__" in vars(cls) else None
         names = constructor.__code__.co_varnames[1 : constructor.__code__.co_argcount] if constructor else ()
         for argument in names:
-            described = f"        {argument}: " in (cls.__doc__ or "") or f"    {argument}: " in (cls.__doc__ or "")
-            assert described, f"{path}: {argument} is not described"
+            assert f"        {argument}: " in (cls.__doc__ or ""), f"{path}: {argument} is not described"
 
 
 def _vocabulary() -> Vocabulary:
