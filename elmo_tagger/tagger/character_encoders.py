@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.config import CharacterEncodingConfig, CnnConfig, RnnConfig
 from elmo_tagger.tagger.embedding import Embedding
-from elmo_tagger.tagger.encoders import build_rnn
+from elmo_tagger.tagger.encoders import CellCache, build_rnn, run_rnn
 from elmo_tagger.tagger.feedforward import build_activation
+from elmo_tagger.tagger.linear import Linear, RowProduct, is_row_wise
 from elmo_tagger.tagger.vocabulary import PADDING
 
 
@@ -58,6 +60,25 @@ class CharacterEncoding(nn.Module):
         return vectors.view(sentences, tokens, -1)
 
 
+class Convolution(nn.Conv1d):
+    """PyTorch's `nn.Conv1d`; without gradients on a CPU each window is computed as if it were alone."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+        self._cache: ParameterCache[RowProduct] = ParameterCache()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(W, D, C) vectors of characters to (W, filters, windows)."""
+        if not is_row_wise(input) or not input.numel():
+            return super().forward(input)
+        bias = self.bias
+        parameters = [self.weight] if bias is None else [self.weight, bias]
+        product = self._cache.of(parameters, lambda: RowProduct(self.weight.flatten(1), bias))
+        windows = input.unfold(2, self.kernel_size[0], 1).transpose(1, 2)  # (W, windows, D, size)
+        scores = product(windows.flatten(0, 1).flatten(1)).unflatten(0, windows.shape[:2])
+        return scores[..., : self.out_channels].transpose(1, 2)
+
+
 class CnnEncoder(nn.Module):
     """Convolutions of several widths; of each filter the maximum over a word's windows."""
 
@@ -69,9 +90,9 @@ class CnnEncoder(nn.Module):
         where = "model.text_field_embedder: conv_layer_activation"
         self._activation = build_activation(config.conv_layer_activation or "relu", where)
         for number, size in enumerate(self._sizes):
-            self.add_module(f"conv_layer_{number}", nn.Conv1d(config.embedding_dim, config.num_filters, size))
+            self.add_module(f"conv_layer_{number}", Convolution(config.embedding_dim, config.num_filters, size))
         self.output_dim = config.num_filters * len(self._sizes)
-        self.projection_layer = nn.Linear(self.output_dim, config.output_dim) if config.output_dim else None
+        self.projection_layer = Linear(self.output_dim, config.output_dim) if config.output_dim else None
         self.output_dim = config.output_dim or self.output_dim
 
     def forward(self, characters: Tensor, lengths: Tensor, widest: Tensor) -> Tensor:
@@ -109,8 +130,8 @@ class LastStateEncoder(nn.Module):
     def __init__(self, config: RnnConfig, input_dim: int) -> None:
         super().__init__()
         self._module = build_rnn(config, input_dim)
-        self._directions = 2 if config.bidirectional else 1
-        self.output_dim = config.hidden_size * self._directions
+        self._cells: CellCache = ParameterCache()
+        self.output_dim = config.hidden_size * (2 if config.bidirectional else 1)
 
     def forward(self, characters: Tensor, lengths: Tensor, widest: Tensor) -> Tensor:
         """(W, C, D) vectors of characters and (W,) lengths to (W, `output_dim`), zeros for a word of length 0."""
@@ -119,7 +140,5 @@ class LastStateEncoder(nn.Module):
         packed = pack_padded_sequence(
             characters[present], lengths[present].cpu(), batch_first=True, enforce_sorted=False
         )
-        _, state = self._module(packed)
-        last = (state[0] if isinstance(state, tuple) else state)[-self._directions :]
-        vectors[present] = last.transpose(0, 1).flatten(1)
+        vectors[present] = run_rnn(self._module, packed, self._cells).last
         return vectors

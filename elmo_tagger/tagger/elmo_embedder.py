@@ -11,6 +11,7 @@ from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.selection import LayerSelection
 from elmo_tagger.tagger.config import ConfigError, ElmoConfig, ElmoIndexerConfig
 from elmo_tagger.tagger.embedding import StaticEmbedding
+from elmo_tagger.tagger.linear import Linear
 from elmo_tagger.tagger.vocabulary import Vocabulary
 
 
@@ -47,7 +48,7 @@ class ElmoEmbedder(nn.Module):
         choice = "all" if mix is not None else layers
         self._selection = LayerSelection(choice, num_layers=bilm.num_layers, width=bilm.output_dim, mix=mix)
         self._dropout = nn.Dropout(dropout)
-        self._projection = nn.Linear(self._selection.dim, projection_dim) if projection_dim else None
+        self._projection = Linear(self._selection.dim, projection_dim) if projection_dim else None
         self.output_dim = projection_dim or self._selection.dim
         self.static = static
         if static is not None:

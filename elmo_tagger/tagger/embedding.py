@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from elmo_tagger.tagger.config import EmbeddingConfig
+from elmo_tagger.tagger.linear import Linear
 from elmo_tagger.tagger.vocabulary import PADDING
 
 
@@ -21,7 +22,7 @@ class Embedding(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size, config.embedding_dim))
         self.output_dim = config.projection_dim or config.embedding_dim
-        self._projection = nn.Linear(config.embedding_dim, self.output_dim) if config.projection_dim else None
+        self._projection = Linear(config.embedding_dim, self.output_dim) if config.projection_dim else None
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids (...) to vectors (..., `output_dim`)."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from collections.abc import Sequence
 
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.config import (
     ComposeConfig,
     EncoderConfig,
@@ -12,6 +15,8 @@ from elmo_tagger.tagger.config import (
     RnnConfig,
     StackedLstmConfig,
 )
+from elmo_tagger.tagger.linear import is_row_wise
+from elmo_tagger.tagger.recurrence import Cell, Recurrence, cells_of, run
 from elmo_tagger.tagger.stacked_lstm import StackedBidirectionalLstm
 
 
@@ -32,13 +37,16 @@ class RnnEncoder(nn.Module):
     def __init__(self, config: RnnConfig, input_dim: int) -> None:
         super().__init__()
         self._module = build_rnn(config, input_dim)
+        self._cells: CellCache = ParameterCache()
         self.output_dim = config.hidden_size * (2 if config.bidirectional else 1)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) vectors and (B, T) mask to vectors (B, T, `output_dim`), 0 at padding."""
         lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-        encoded, _ = pad_packed_sequence(self._module(packed)[0], batch_first=True, total_length=mask.shape[1])
+        found = run_rnn(self._module, packed, self._cells)
+        packed = PackedSequence(found.data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        encoded, _ = pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])
         return encoded
 
 
@@ -91,6 +99,18 @@ class ComposedEncoder(nn.Module):
 
 
 Encoder = RnnEncoder | StackedLstmEncoder | PassThroughEncoder | ComposedEncoder
+
+
+CellCache = ParameterCache[Sequence[Sequence[Cell]]]
+
+
+def run_rnn(module: nn.LSTM | nn.GRU, packed: PackedSequence, cache: CellCache) -> Recurrence:
+    """Run packed sentences through PyTorch's module, on a CPU by way of `recurrence`."""
+    if is_row_wise(packed.data):
+        return run(cache.of(module.parameters(), lambda: cells_of(module)), packed)
+    output, state = module(packed)
+    last = state[0] if isinstance(state, tuple) else state
+    return Recurrence(output.data, last[-2 if module.bidirectional else -1 :].transpose(0, 1).flatten(1))
 
 
 def build_rnn(config: RnnConfig, input_dim: int) -> nn.LSTM | nn.GRU:

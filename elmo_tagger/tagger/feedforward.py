@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elmo_tagger.tagger.config import FeedForwardConfig
 from elmo_tagger.tagger.json_fields import NOT_OURS, ConfigError
+from elmo_tagger.tagger.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -38,7 +39,7 @@ class FeedForward(nn.Module):
                 raise ConfigError(f"{where}.{name}: expected {layers}, one a layer, received {len(given)}")
         self._activations = nn.ModuleList(activations)
         pairs = zip((input_dim, *widths[:-1]), widths, strict=True)
-        self._linear_layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairs)
+        self._linear_layers = nn.ModuleList(Linear(before, after) for before, after in pairs)
         self.output_dim = widths[-1]
 
     def forward(self, inputs: Tensor) -> Tensor:

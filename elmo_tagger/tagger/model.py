@@ -11,6 +11,7 @@ from elmo_tagger.tagger.config import TaggerConfig
 from elmo_tagger.tagger.embedders import TextFieldEmbedder
 from elmo_tagger.tagger.encoders import build_encoder
 from elmo_tagger.tagger.feedforward import FeedForward
+from elmo_tagger.tagger.linear import Linear
 from elmo_tagger.tagger.vocabulary import Vocabulary, find_namespace
 from elmo_tagger.tagging.crf import ConditionalRandomField
 
@@ -85,7 +86,7 @@ def build_model(config: TaggerConfig, vocabulary: Vocabulary) -> SequenceTagger:
         text_field_embedder=embedder,
         encoder=encoder,
         feedforward=feedforward,
-        tag_projection_layer=PerToken(nn.Linear(width, tags)),
+        tag_projection_layer=PerToken(Linear(width, tags)),
         crf=ConditionalRandomField(
             num_tags=tags, include_start_end_transitions=config.model.include_start_end_transitions
         ),

@@ -31,8 +31,9 @@ class Tagger:
         for entity in doc.entities:
             print(entity.type, entity.text, entity.start, entity.end, entity.confidence)
 
-    What it says of a sentence depends on that sentence alone, not on its batch nor on what was tagged before (up to the
-    last digits that float32 holds). It may be used by several threads at once; they take turns at the network.
+    What it says of a sentence depends on that sentence alone, not on its batch nor on what was tagged before: to the
+    bit on a CPU whose PyTorch has oneDNN, elsewhere up to the last digits that float32 holds. It may be used by several
+    threads at once; they take turns at the network.
 
     Args:
         config: What it is made of.

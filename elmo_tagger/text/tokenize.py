@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -31,7 +31,8 @@ _VARIANT = "[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 _EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[#*0-9]\ufe0f?\u20e3|{_PICTURE}(?:{_VARIANT}|\u200d{_PICTURE})+")
 _SPACES = " \t\r\n"
 _PRETOKENIZED = re.compile(f"[^{_SPACES}]+")
-_LOCK = threading.Lock()  # a spaCy pipeline serves one thread at a time
+# By language; a spaCy pipeline serves one thread at a time, and a long text shall not hold up those of other threads.
+_IDLE: dict[str, list[Language]] = {}
 
 
 @dataclass(slots=True)
@@ -79,12 +80,12 @@ class Tokenizer:
         Raises:
             DataError: spaCy has no tokenizer for the language.
         """
-        nlp, marks = _pipeline(self.language)
+        marks = _sentence_ends()
         # spaCy cannot hash lone surrogates; the stand-in is as long, so offsets stay.
         plain = _SURROGATE.sub("\ufffd", text)
         starts: list[int] = []
         ends: list[int] = []
-        with _LOCK, nlp.memory_zone():
+        with _borrowed(self.language) as nlp, nlp.memory_zone():
             for begin, end in _pieces(plain):
                 for token in nlp.tokenizer(plain[begin:end]):
                     if not token.is_space:
@@ -121,18 +122,36 @@ def _with_whole_emoji(text: str, starts: list[int], ends: list[int]) -> tuple[li
 
 
 @cache
-def _pipeline(language: str) -> tuple[Language, frozenset[str]]:
-    import spacy
+def _sentence_ends() -> frozenset[str]:
     from spacy.pipeline import Sentencizer
 
+    return frozenset(Sentencizer.default_punct_chars) | {"...", "…"}
+
+
+@contextmanager
+def _borrowed(language: str) -> Iterator[Language]:
+    """A pipeline that no other thread uses; there are as many as threads have ever needed at once."""
+    idle = _IDLE.setdefault(language, [])
     try:
-        nlp = spacy.blank(language)
+        nlp = idle.pop()
+    except IndexError:
+        nlp = _pipeline(language)
+    try:
+        yield nlp
+    finally:
+        idle.append(nlp)
+
+
+def _pipeline(language: str) -> Language:
+    import spacy
+
+    try:
+        return spacy.blank(language)
     except ImportError as error:
         raise DataError(
             f"language {language!r}: spaCy offers no tokenizer for it here, expected a code such as 'en', 'de'"
             f" or 'xx' for any language ({error})"
         ) from None
-    return nlp, frozenset(Sentencizer.default_punct_chars) | {"...", "…"}
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

@@ -78,8 +78,8 @@ def serving(tagger: Tagger, **settings: Any) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def served_tagger() -> Tagger:
-    """The tagger of the service."""
-    return make_tagger()
+    """The tagger of the service; its biLM has widths that end with a processor's register, as all real ones have."""
+    return make_tagger(dim=32, projection_dim=32, filters=[[1, 8], [3, 16], [5, 8]])
 
 
 @pytest.fixture(scope="session")

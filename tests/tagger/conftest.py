@@ -22,8 +22,8 @@ def tiny_bilm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"options_file": str(directory / "options.json"), "weight_file": str(directory / "weights.hdf5")}
 
 
-def small_config() -> dict[str, Any]:
-    """The config of a tagger with a biLM, static vectors and a character CNN."""
+def small_config(**bilm: Any) -> dict[str, Any]:
+    """The config of a tagger with a biLM, whose options may be changed, static vectors and a character CNN."""
     return {
         "token_indexers": {
             "elmo": {"type": "elmo_hdf5", "static_namespace": "words", "max_characters_per_token": 12},
@@ -36,7 +36,7 @@ def small_config() -> dict[str, Any]:
                 "token_embedders": {
                     "elmo": {
                         "type": "elmo_hdf5",
-                        "options": raw_options(),
+                        "options": raw_options(**bilm),
                         "static": {"namespace": "words", "dim": 4},
                     },
                     "token_characters": {
@@ -51,15 +51,15 @@ def small_config() -> dict[str, Any]:
     }
 
 
-def make_tagger() -> Tagger:
-    """A tagger with random weights."""
+def make_tagger(**bilm: Any) -> Tagger:
+    """A tagger with random weights; `bilm` changes options of its biLM."""
     special = [PADDING_TOKEN, UNKNOWN_TOKEN]
     vocabulary = {
         "labels": Namespace(TAGS),
         "words": Namespace([*special, "Emma", "Oslo", "."]),
         "token_characters": Namespace([*special, *"abcdefgEO .\n\u2028"]),
     }
-    config = TaggerConfig.from_dict(small_config())
+    config = TaggerConfig.from_dict(small_config(**bilm))
     model = build_model(config, vocabulary)
     torch.manual_seed(3)
     with torch.no_grad():

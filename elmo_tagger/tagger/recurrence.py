@@ -1,0 +1,166 @@
+"""Recurrent networks of weights that stay as they are, on a CPU: each sentence as if it were alone, to the bit.
+
+What `nn.LSTM` and `nn.GRU` compute, and LSTMs with highways, over sentences packed by PyTorch's
+`pack_padded_sequence`: the first words of all sentences, the second words, and so on, longest sentence first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from elmo_tagger.tagger.linear import RowProduct, padded
+
+
+class Cell(Protocol):
+    """A recurrent unit in one direction: H outputs, kept in rows of `padded(H)`."""
+
+    hidden: int
+
+    def inputs(self, vectors: Tensor) -> Tensor:
+        """What vectors (N, D) add to the gates."""
+
+    def begin(self, size: int) -> tuple[Tensor, ...]:
+        """The state before the first word of so many sentences, its first part the output."""
+
+    def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
+        """Change the state of R sentences, given what their words add to the gates."""
+
+
+class LstmCell:
+    """An LSTM unit, with a highway if `input_weight` has 6 parts instead of 4.
+
+    Args:
+        input_weight: (4H, D): gate of the input, gate to forget, candidate, gate of the output; then the highway's
+            gate, and the highway itself, H each.
+        state_weight: (4H, H), with a highway (5H, H).
+        bias: (4H,) or (5H,), if there is one.
+    """
+
+    def __init__(self, input_weight: Tensor, state_weight: Tensor, bias: Tensor | None) -> None:
+        self.hidden = state_weight.shape[1]
+        self._width = padded(self.hidden)
+        self._gates = len(state_weight) // self.hidden
+        groups = len(input_weight) // self.hidden
+        # tanh(x) = 2 sigmoid(2 x) - 1; doubling rounds nothing
+        scale = torch.ones(len(input_weight))
+        scale[2 * self.hidden : 3 * self.hidden] = 2.0
+        if bias is not None:
+            bias = nn.functional.pad(bias, (0, len(input_weight) - len(bias)))
+        self._input = RowProduct(input_weight, bias, groups=groups, scale=scale)
+        self._state = RowProduct(
+            state_weight, None, groups=self._gates, width=self._width, scale=scale[: len(state_weight)]
+        )
+
+    def inputs(self, vectors: Tensor) -> Tensor:
+        """As `Cell`."""
+        return self._input(vectors)
+
+    def begin(self, size: int) -> tuple[Tensor, ...]:
+        """As `Cell`: output and memory."""
+        return torch.zeros(size, self._width), torch.zeros(size, self._width)
+
+    def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
+        """As `Cell`."""
+        output, memory = state
+        size = self._gates * self._width
+        gates = self._state(output, ahead[:, :size].contiguous()).sigmoid_()
+        enter, forget, candidate, leave, *carry = gates.split(self._width, dim=1)
+        memory.mul_(forget).addcmul_(enter, candidate, value=2.0).sub_(enter)
+        torch.mul(leave, memory.tanh(), out=output)
+        if carry:
+            way = ahead[:, size:]
+            output.sub_(way).mul_(carry[0]).add_(way)
+
+
+class GruCell:
+    """A GRU unit.
+
+    Args:
+        input_weight: (3H, D): gate of the state within the candidate, gate to keep, candidate.
+        state_weight: (3H, H).
+        input_bias: (3H,), if there is one.
+        state_bias: (3H,), if there is one.
+    """
+
+    def __init__(
+        self, input_weight: Tensor, state_weight: Tensor, input_bias: Tensor | None, state_bias: Tensor | None
+    ) -> None:
+        self.hidden = state_weight.shape[1]
+        self._width = padded(self.hidden)
+        self._input = RowProduct(input_weight, input_bias, groups=3)
+        self._state = RowProduct(state_weight, state_bias, groups=3, width=self._width)
+
+    def inputs(self, vectors: Tensor) -> Tensor:
+        """As `Cell`."""
+        return self._input(vectors)
+
+    def begin(self, size: int) -> tuple[Tensor, ...]:
+        """As `Cell`: the output."""
+        return (torch.zeros(size, self._width),)
+
+    def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
+        """As `Cell`."""
+        (output,) = state
+        here, before, candidate = ahead.split(self._width, dim=1)
+        reset, keep, of_state = self._state(output).split(self._width, dim=1)
+        candidate = of_state.mul((reset + here).sigmoid_()).add_(candidate).tanh_()
+        output.sub_(candidate).mul_((keep + before).sigmoid_()).add_(candidate)
+
+
+class Recurrence(NamedTuple):
+    """What a recurrent network made of packed sentences.
+
+    Attributes:
+        data: (N, H * directions), a row a word, packed as the input.
+        last: (B, H * directions), the last layer's output after the last word of each sentence, and for a direction
+            that reads back after its first one; in the input's order of sentences.
+    """
+
+    data: Tensor
+    last: Tensor
+
+
+def run(layers: Sequence[Sequence[Cell]], packed: PackedSequence) -> Recurrence:
+    """Run sentences through layers.
+
+    Args:
+        layers: For each the unit that reads forwards and, if there is one, the unit that reads back.
+        packed: Sentences of vectors.
+    """
+    data, sizes = packed.data, packed.batch_sizes.tolist()
+    last = data
+    for cells in layers:
+        outputs, states = zip(*(_run(cell, data, sizes, back=back) for back, cell in enumerate(cells)), strict=True)
+        data, last = torch.cat(outputs, dim=1), torch.cat(states, dim=1)
+    return Recurrence(data, last if packed.unsorted_indices is None else last[packed.unsorted_indices])
+
+
+def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tensor, Tensor]:
+    """A unit's outputs (N, H), and its last ones (B, H)."""
+    steps = list(zip(cell.inputs(data).split(sizes), sizes, strict=True))
+    state = cell.begin(sizes[0])
+    outputs = []
+    for ahead, size in reversed(steps) if back else steps:
+        running = tuple(each[:size] for each in state)
+        cell.step(ahead, running)
+        outputs.append(running[0][:, : cell.hidden].clone())
+    return torch.cat(outputs[::-1] if back else outputs), state[0][:, : cell.hidden]
+
+
+def cells_of(module: nn.LSTM | nn.GRU) -> list[list[Cell]]:
+    """The units of PyTorch's module, layer by layer."""
+    suffixes = ("", "_reverse") if module.bidirectional else ("",)
+    return [[_cell_of(module, f"_l{layer}{suffix}") for suffix in suffixes] for layer in range(module.num_layers)]
+
+
+def _cell_of(module: nn.LSTM | nn.GRU, name: str) -> Cell:
+    weights = [getattr(module, f"weight_{part}{name}") for part in ("ih", "hh")]
+    biases = [getattr(module, f"bias_{part}{name}") if module.bias else None for part in ("ih", "hh")]
+    if isinstance(module, nn.GRU):
+        return GruCell(*weights, *biases)
+    return LstmCell(*weights, None if biases[0] is None or biases[1] is None else biases[0] + biases[1])
