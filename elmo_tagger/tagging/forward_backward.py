@@ -160,7 +160,7 @@ class ScaledMessages(NamedTuple):
         scores = [each - most for each, most in zip(scores, largest, strict=True)]
         start, factors, end = (each.exp() for each in scores)
         onward = factors.t().contiguous()
-        emitted = (chain.emissions.double() / LN_2).exp2()
+        emitted = (chain.emissions.double() / LN_2).exp2_()
         alpha, reached = torch.empty_like(emitted), torch.empty_like(emitted)
         scale = emitted.new_ones(len(emitted), emitted.shape[2])
         reached[0] = start.unsqueeze(1)
@@ -193,14 +193,16 @@ class ScaledMessages(NamedTuple):
 
     def expected(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """As `LogMessages.expected`."""
-        expected = at_last(self.final_tags() * weight, like=self.alpha, lengths=self.lengths)
-        shares = torch.zeros_like(expected)
-        here, share = expected.unbind(), shares.unbind()
-        alpha, reached = self.alpha.unbind(), self.reached.clamp(min=SMALLEST).unbind()
-        for step in range(len(here) - 1, 0, -1):
-            torch.div(here[step], reached[step], out=share[step])
-            here[step - 1].addcmul_(alpha[step - 1], self.factors @ share[step])
-        return expected, self.factors * (self.alpha[:-1] @ shares[1:].mT).sum(0)
+        reached = self.reached.clamp(min=SMALLEST)
+        # a tag's probability by the weight that reaches it; what it adds to those of the tags before is linear in that
+        shares = at_last(self.final_tags() * weight, like=self.alpha, lengths=self.lengths).div_(reached)
+        share, emitted = shares.unbind(), (self.alpha / reached).unbind()
+        moved = torch.empty_like(shares[0])
+        for step in range(len(share) - 1, 0, -1):
+            torch.mm(self.factors, share[step], out=moved)
+            share[step - 1].addcmul_(emitted[step - 1], moved)
+        moves = self.factors * (self.alpha[:-1] @ shares[1:].mT).sum(0)
+        return shares.mul_(reached), moves
 
 
 SMALLEST = torch.finfo(torch.float64).tiny
@@ -214,7 +216,7 @@ A weight of 2 to the power of -400, times a transition's and an emission's of -2
 def _are_lossless(emissions: Tensor, scores: Tensor, alpha: Tensor) -> Tensor:
     """() bool, whether all that is not forbidden had a weight, and a sum of such weights had all its digits."""
     emissions_fit = emissions.nan_to_num(neginf=0.0).amin((0, 1)) >= -FAR_APART
-    weights_fit = (1 / alpha).nan_to_num(posinf=0.0).amax((0, 1)) <= 2.0**400
+    weights_fit = alpha.reciprocal().nan_to_num_(posinf=0.0).amax((0, 1)) <= 2.0**400
     return (emissions_fit & weights_fit).all() & (scores.nan_to_num(neginf=0.0).amin() >= -FAR_APART)
 
 
