@@ -10,6 +10,7 @@ import json
 import sys
 import tarfile
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ WORD, CHARACTER, FILTERS, HIDDEN, DENSE = 6, 5, 8, 9, 11
 TYPES = {"ner_elmo": ["PER", "ORG", "LOC", "MISC"], "fine_grained_ner": ["PERSON", "ORG", "GPE", "WORK_OF_ART", "DATE"]}
 
 
+@lru_cache
 def vocabulary(shape: str) -> dict[str, list[str]]:
     """The lines of each file of the vocabulary."""
     words = sorted({word for sentence in read_columns(TEXT) for word in sentence.tokens})
@@ -234,6 +236,19 @@ def age(shape: str, layout: str, today: dict[str, Any], state: dict[str, Tensor]
         reader["token_indexers"]["token_characters"].pop("min_padding_length", None)
 
 
+def changed(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A config with other values at dotted paths, None to leave one out; changed in place."""
+    for dotted, value in changes.items():
+        *parents, last = dotted.split(".")
+        place = raw
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+        if value is None:
+            del place[last]
+    return raw
+
+
 def write_archive(
     path: Path,
     shape: str = "ner_elmo",
@@ -257,14 +272,7 @@ def write_archive(
     """
     raw, state = copy.deepcopy(config(shape)), weights(shape)
     age(shape, layout, raw, state)
-    for dotted, value in (config_changes or {}).items():
-        *parents, last = dotted.split(".")
-        place = raw
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-        if value is None:
-            del place[last]
+    changed(raw, config_changes or {})
     state |= {name: value for name, value in (weight_changes or {}).items() if value is not None}
     for name in (name for name, value in (weight_changes or {}).items() if value is None):
         del state[name]
@@ -282,7 +290,7 @@ def write_archive(
         members["files_to_archive.json"] = json.dumps({f"{parent}.elmo.options_file": "/elmo/options.json"}).encode()
         members[f"fta/{parent}.elmo.options_file"] = json.dumps(OPTIONS).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         for name, content in {**members, **(files or {})}.items():
             if content is not None:
                 member = tarfile.TarInfo(name)

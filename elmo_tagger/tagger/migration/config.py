@@ -55,6 +55,9 @@ class OldConfig:
         self._age = age
         self.changes: list[str] = []
         self.reader: Mapping[str, Any] = raw.get("validation_dataset_reader") or raw["dataset_reader"]
+        if not isinstance(self.reader, Mapping):
+            where = archive.label("config.json")
+            raise ConfigError(f"{where}: validation_dataset_reader: expected an object, received {shown(self.reader)}")
         self.model: dict[str, Any] = dict(raw["model"])
         self.is_softmax = self.model.get("type") == SOFTMAX
         self._name_model()
@@ -191,7 +194,8 @@ class OldConfig:
         indexer = self.token_indexers.get(name) if isinstance(self.token_indexers, Mapping) else None
         shortest = indexer.get("min_padding_length", 0) if isinstance(indexer, Mapping) else 0
         sizes = encoder.get("ngram_filter_sizes", CnnConfig.ngram_filter_sizes)
-        if any(isinstance(size, int) and isinstance(shortest, int) and size > shortest for size in sizes):
+        widest = max((size for size in sizes if isinstance(size, int)), default=0) if isinstance(sizes, Sequence) else 0
+        if isinstance(shortest, int) and widest > shortest:
             self.changes.append(
                 f"{where}: a sentence whose words are all shorter than its filters, at which AllenNLP failed, is tagged"
             )
