@@ -46,7 +46,7 @@ def tag(
     top_k: Annotated[
         Optional[int], typer.Option(min=1, help="List this many of the best taggings of each sentence.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Documents that are tagged together.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Documents that are tagged together.")] = 256,
     file_format: Annotated[
         Optional[str],
         typer.Option("--format", help=f"Of the files: text, {FORMATS} (default: told by name and content)."),

@@ -115,7 +115,7 @@ class Tagger:
         self,
         inputs: Iterable[Input],
         *,
-        batch_size: int = 64,
+        batch_size: int = 256,
         min_confidence: float = 0.0,
         top_k: int | None = None,
     ) -> Iterator[Document]:
@@ -126,7 +126,7 @@ class Tagger:
 
         Args:
             inputs: As of `__call__`, mixed as you like.
-            batch_size: Documents that are taken together.
+            batch_size: Documents that are taken together; of short ones many are faster.
             min_confidence: As of `__call__`.
             top_k: As of `__call__`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 PIECE = 100_000  # characters that spaCy is given at once; it needs about 1 KB of memory for each
+REMEMBERED = 100_000  # characters of texts whose words spaCy remembers: twice as fast as forgetting each text at once
 MAX_AFFIXES = 100  # spaCy's time grows with the square of the punctuation marks of one word
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -32,7 +33,7 @@ _EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[#*0-9]\ufe0f?\u20e3|{_PICTUR
 _SPACES = " \t\r\n"
 _PRETOKENIZED = re.compile(f"[^{_SPACES}]+")
 # By language; a spaCy pipeline serves one thread at a time, and a long text shall not hold up those of other threads.
-_IDLE: dict[str, list[Language]] = {}
+_IDLE: dict[str, list[_Pipeline]] = {}
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class TokenizedSentence:
 class Tokenizer:
     """spaCy's rules for words (no model, no download) and our own for sentences.
 
-    spaCy is imported at the first call. Memory stays bounded: what spaCy learns from a text is forgotten after it.
+    spaCy is imported at the first call. Memory stays bounded: what spaCy learns from texts it forgets again.
 
     Attributes:
         language: spaCy's code of a language, or "xx" for rules that fit many.
@@ -85,9 +86,10 @@ class Tokenizer:
         plain = _SURROGATE.sub("\ufffd", text)
         starts: list[int] = []
         ends: list[int] = []
-        with _borrowed(self.language) as nlp, nlp.memory_zone():
+        with _borrowed(self.language) as pipeline:
+            pipeline.make_room(len(plain))
             for begin, end in _pieces(plain):
-                for token in nlp.tokenizer(plain[begin:end]):
+                for token in pipeline.nlp.tokenizer(plain[begin:end]):
                     if not token.is_space:
                         starts.append(begin + token.idx)
                         ends.append(begin + token.idx + len(token))
@@ -128,21 +130,42 @@ def _sentence_ends() -> frozenset[str]:
     return frozenset(Sentencizer.default_punct_chars) | {"...", "…"}
 
 
+class _Pipeline:
+    """spaCy's tokenizer of a language, which forgets what it learnt once it has read `REMEMBERED` characters.
+
+    Attributes:
+        nlp: Without components.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self.nlp = nlp
+        self._memory = ExitStack()
+        self._read = REMEMBERED
+
+    def make_room(self, characters: int) -> None:
+        """Forget what was learnt, if so many more characters would be too many."""
+        self._read += characters
+        if self._read > REMEMBERED:
+            self._memory.close()
+            self._memory.enter_context(self.nlp.memory_zone())
+            self._read = characters
+
+
 @contextmanager
-def _borrowed(language: str) -> Iterator[Language]:
+def _borrowed(language: str) -> Iterator[_Pipeline]:
     """A pipeline that no other thread uses; there are as many as threads have ever needed at once."""
     idle = _IDLE.setdefault(language, [])
     try:
-        nlp = idle.pop()
+        pipeline = idle.pop()
     except IndexError:
-        nlp = _pipeline(language)
+        pipeline = _Pipeline(_blank(language))
     try:
-        yield nlp
+        yield pipeline
     finally:
-        idle.append(nlp)
+        idle.append(pipeline)
 
 
-def _pipeline(language: str) -> Language:
+def _blank(language: str) -> Language:
     import spacy
 
     try:

@@ -185,3 +185,11 @@ def test_unknown_language() -> None:
 def test_no_room_for_a_sentence() -> None:
     with pytest.raises(DataError, match=r"^max_sentence_tokens 0: expected at least 1, or None$"):
         Tokenizer(max_sentence_tokens=0)
+
+
+def test_what_was_read_before_changes_no_tokens() -> None:
+    text = "Emma's co-worker can't fly to Zürich (v2.0), e.g. tonight."
+    before = TOKENIZER(text)
+    for number in range(60):
+        TOKENIZER(" ".join(f"x{number}y{word} can't" for word in range(400)))  # spaCy forgets now and then
+        assert TOKENIZER(text) == before

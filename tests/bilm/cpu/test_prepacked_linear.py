@@ -107,3 +107,15 @@ def test_a_processor_without_packed_products(monkeypatch):
     available_layouts.cache_clear()
     assert available_layouts(torch.bfloat16) == ("plain",)
     available_layouts.cache_clear()
+
+
+def test_a_row_is_the_same_whatever_their_number():
+    torch.manual_seed(0)
+    multiply = PrepackedLinear(torch.randn(24, 48), torch.randn(48))
+    rows, addend = torch.randn(150, 24), torch.randn(150, 48)
+    if multiply.layout != "packed":
+        pytest.skip("only packed weights promise it")
+    together, sums = multiply(rows), multiply(rows, addend.clone())
+    for count in (1, 2, 16, 17, 23, 40, 67, 149):
+        assert torch.equal(multiply(rows[:count]), together[:count])
+        assert torch.equal(multiply(rows[:count], addend[:count].clone()), sums[:count])
