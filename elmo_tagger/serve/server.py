@@ -35,8 +35,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """It has sent something."""
-        self._head_bytes += len(data)
         super().data_received(data)
+        self._head_bytes += len(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(f"The headers exceed {MAX_HEAD_BYTES} bytes.")
 

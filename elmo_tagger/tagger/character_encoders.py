@@ -75,7 +75,7 @@ class Convolution(nn.Conv1d):
         parameters = [self.weight] if bias is None else [self.weight, bias]
         product = self._cache.of(parameters, lambda: RowProduct(self.weight.flatten(1), bias))
         windows = input.unfold(2, self.kernel_size[0], 1).transpose(1, 2)  # (W, windows, D, size)
-        scores = product(windows.flatten(0, 1).flatten(1)).unflatten(0, windows.shape[:2])
+        scores = product(windows.flatten(0, 1).flatten(1)).view(*windows.shape[:2], -1)
         return scores[..., : self.out_channels].transpose(1, 2)
 
 

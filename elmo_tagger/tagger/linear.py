@@ -51,9 +51,9 @@ class RowProduct:
         if scale is not None:
             weight = weight * scale.unsqueeze(1)
             bias = None if bias is None else bias * scale
-        wide = nn.functional.pad(weight.unflatten(0, (groups, size)), (0, more_columns, 0, more_rows)).flatten(0, 1)
+        wide = nn.functional.pad(weight.view(groups, size, -1), (0, more_columns, 0, more_rows)).flatten(0, 1)
         if bias is not None:
-            bias = nn.functional.pad(bias.unflatten(0, (groups, size)), (0, more_rows)).flatten()
+            bias = nn.functional.pad(bias.view(groups, size), (0, more_rows)).flatten()
         self._product = PrepackedLinear(wide.t(), bias)
 
     def __call__(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
@@ -74,4 +74,5 @@ class Linear(nn.Linear):
             return super().forward(input)
         parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
         product = self._cache.of(parameters, lambda: RowProduct(self.weight, self.bias))
-        return product(input.flatten(0, -2)).unflatten(0, input.shape[:-1])[..., : self.out_features]
+        rows = product(input.flatten(0, -2))
+        return rows.view(*input.shape[:-1], -1)[..., : self.out_features]

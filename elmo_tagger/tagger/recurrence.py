@@ -69,7 +69,7 @@ class LstmCell:
         output, memory = state
         size = self._gates * self._width
         gates = self._state(output, ahead[:, :size].contiguous()).sigmoid_()
-        enter, forget, candidate, leave, *carry = gates.split(self._width, dim=1)
+        enter, forget, candidate, leave, *carry = torch.split(gates, self._width, dim=1)
         memory.mul_(forget).addcmul_(enter, candidate, value=2.0).sub_(enter)
         torch.mul(leave, memory.tanh(), out=output)
         if carry:
@@ -106,8 +106,8 @@ class GruCell:
     def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
         """As `Cell`."""
         (output,) = state
-        here, before, candidate = ahead.split(self._width, dim=1)
-        reset, keep, of_state = self._state(output).split(self._width, dim=1)
+        here, before, candidate = torch.split(ahead, self._width, dim=1)
+        reset, keep, of_state = torch.split(self._state(output), self._width, dim=1)
         candidate = of_state.mul((reset + here).sigmoid_()).add_(candidate).tanh_()
         output.sub_(candidate).mul_((keep + before).sigmoid_()).add_(candidate)
 
@@ -142,7 +142,7 @@ def run(layers: Sequence[Sequence[Cell]], packed: PackedSequence) -> Recurrence:
 
 def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tensor, Tensor]:
     """A unit's outputs (N, H), and its last ones (B, H)."""
-    steps = list(zip(cell.inputs(data).split(sizes), sizes, strict=True))
+    steps = list(zip(torch.split(cell.inputs(data), sizes), sizes, strict=True))
     state = cell.begin(sizes[0])
     outputs = []
     for ahead, size in reversed(steps) if back else steps:
@@ -159,8 +159,8 @@ def cells_of(module: nn.LSTM | nn.GRU) -> list[list[Cell]]:
 
 
 def _cell_of(module: nn.LSTM | nn.GRU, name: str) -> Cell:
-    weights = [getattr(module, f"weight_{part}{name}") for part in ("ih", "hh")]
-    biases = [getattr(module, f"bias_{part}{name}") if module.bias else None for part in ("ih", "hh")]
+    of_input, of_state = (getattr(module, f"weight_{part}{name}") for part in ("ih", "hh"))
+    input_bias, state_bias = (getattr(module, f"bias_{part}{name}", None) for part in ("ih", "hh"))
     if isinstance(module, nn.GRU):
-        return GruCell(*weights, *biases)
-    return LstmCell(*weights, None if biases[0] is None or biases[1] is None else biases[0] + biases[1])
+        return GruCell(of_input, of_state, input_bias, state_bias)
+    return LstmCell(of_input, of_state, None if input_bias is None else input_bias + state_bias)
