@@ -133,7 +133,7 @@ class CacheWriter:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.size = 0
         self.process = os.getpid()
-        self._append([_MAGIC])
+        self._append(_MAGIC)
 
     def add(self, key: bytes, values: Values) -> None:
         """Add a record.
@@ -148,14 +148,16 @@ class CacheWriter:
         start = _aligned(self.size + len(head))
         end = _aligned(start + values.nbytes)
         filling = bytes(start - self.size - len(head)), bytes(end - start - values.nbytes)
-        self._append([head, filling[0], values.tobytes(), filling[1]])
+        self._append(head + filling[0])
+        self._append(values.reshape(-1).view(np.uint8).data)
+        self._append(filling[1])
 
     def close(self) -> None:
         """Close and unlock."""
         self._close()
 
-    def _append(self, parts: list[bytes]) -> None:
-        content = memoryview(b"".join(parts))
+    def _append(self, content: bytes | memoryview) -> None:
+        content = memoryview(content)
         while len(content):
             done = os.write(self._file, content)
             self.size += done
