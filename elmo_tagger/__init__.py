@@ -22,13 +22,18 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing typing for its own would take longer than all the rest of this file
 if TYPE_CHECKING:
-    from elmo_tagger.bilm import Bilm
+    from elmo_tagger.bilm import Bilm, Elmo
     from elmo_tagger.tagger import Tagger, load
 
 __version__ = "0.1.0"
-__all__ = ["Bilm", "Tagger", "__version__", "load"]
+__all__ = ["Bilm", "Elmo", "Tagger", "__version__", "load"]
 
-_HOMES = {"Bilm": "elmo_tagger.bilm", "Tagger": "elmo_tagger.tagger", "load": "elmo_tagger.tagger"}
+_HOMES = {
+    "Bilm": "elmo_tagger.bilm",
+    "Elmo": "elmo_tagger.bilm",
+    "Tagger": "elmo_tagger.tagger",
+    "load": "elmo_tagger.tagger",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -14,6 +14,8 @@ time. `cache` keeps layers on disk, `training` trains a biLM of one's own.
 
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.characters import boundary_ids, encode_sentences, encode_words
+from elmo_tagger.bilm.elmo import Elmo
+from elmo_tagger.bilm.embedding import Embedding
 from elmo_tagger.bilm.loading.hdf5_weights import WeightsError
 from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.mixing import LAYER_NORMS, ScalarMix
@@ -26,6 +28,8 @@ __all__ = [
     "BilmOutput",
     "CharCnnOptions",
     "CharacterCnn",
+    "Elmo",
+    "Embedding",
     "LstmOptions",
     "Options",
     "OptionsError",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.pooling import pool
 from elmo_tagger.text import split_at_spaces
 
@@ -19,8 +18,8 @@ class Embedding:
     Attributes:
         word_emb: (B, T, P), the character CNN's vectors, which know no context.
         lstm_outputs: For each LSTM layer (B, T, 2P), the lowest first.
-        elmo: (B, T, 2P), the mix of all layers.
-        default: (B, 2P), the mean of `elmo` over a sentence's words.
+        elmo: (B, T, D), the layers' combination: D is 2P for a mix of them.
+        default: (B, D), the mean of `elmo` over a sentence's words.
         mask: (B, T) bool, true where there is a word.
 
     Source: https://tfhub.dev/google/elmo/3, "Outputs".
@@ -33,16 +32,15 @@ class Embedding:
     mask: Tensor
 
     @classmethod
-    def of(cls, layers: Sequence[Tensor], mask: Tensor, *, mix: ScalarMix | None = None) -> Embedding:
+    def of(cls, layers: Sequence[Tensor], mask: Tensor, *, elmo: Tensor) -> Embedding:
         """The outputs from a biLM's layers.
 
         Args:
             layers: L tensors (B, T, 2P), the character CNN's first, which holds its values twice.
             mask: (B, T) bool.
-            mix: Of the layers; an even one by default.
+            elmo: (B, T, D), their combination.
         """
-        mix = ScalarMix(len(layers), trainable=False).to(mask.device) if mix is None else mix
-        elmo: Tensor = mix(layers, mask) * mask.unsqueeze(-1)
+        elmo = elmo * mask.unsqueeze(-1)
         return cls(
             word_emb=layers[0][..., : layers[0].shape[-1] // 2],
             lstm_outputs=tuple(layers[1:]),

@@ -226,7 +226,9 @@ class Bilm(nn.Module):
         ids = encode_sentences(words, max_characters=self.options.char_cnn.max_characters_per_token)
         with torch.no_grad():
             output = self(to_device(torch.from_numpy(ids), self.char_cnn.char_embed.device))
-        return Embedding.of([output.layers[number] for number in range(self.num_layers)], output.mask, mix=mix)
+        layers = [output.layers[number] for number in range(self.num_layers)]
+        mix = ScalarMix(len(layers), trainable=False).to(output.mask.device) if mix is None else mix
+        return Embedding.of(layers, output.mask, elmo=mix(layers, output.mask))
 
     def embed_words(self, character_ids: Tensor) -> Tensor:
         """Character-CNN vectors (W, P) of words (W, C)."""

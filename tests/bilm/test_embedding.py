@@ -101,8 +101,8 @@ def test_a_stateful_bilm_is_refused() -> None:
 def test_the_package_offers_the_bilm_lazily() -> None:
     assert elmo_tagger.Bilm is Bilm
     assert all(getattr(elmo_tagger, name) for name in elmo_tagger.__all__)
-    with pytest.raises(AttributeError, match="module 'elmo_tagger' has no attribute 'Elmo'"):
-        elmo_tagger.Elmo  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'elmo_tagger' has no attribute 'Elmos'"):
+        elmo_tagger.Elmos  # noqa: B018
     code = "import sys, elmo_tagger; print({'torch', 'numpy', 'typing', 'allennlp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
