@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elmo_tagger.bilm.characters import LARGEST_ID, PAD_CHARACTER
+from elmo_tagger.bilm.factors import Factors
 from elmo_tagger.bilm.options import CHARACTERS, CharCnnOptions
 
 # Values that the windows of one pass may hold: small enough for a CPU's cache, large enough for a GPU's many cores.
@@ -33,7 +34,7 @@ class Stages(Protocol):
         """See `CharacterCnn.transform`; may overwrite its argument."""
 
 
-class CharacterCnn(nn.Module):
+class CharacterCnn(Factors):
     """Character vectors -> convolutions, largest over the word -> highway layers -> projection.
 
     The parameters have bilm-tf's names and shapes, except that bilm-tf knows no id 0 (see `characters`).
@@ -164,7 +165,7 @@ class CharacterCnn(nn.Module):
         return torch.addmm(self.b_proj, vectors, self.W_proj)
 
 
-class _Convolution(nn.Module):
+class _Convolution(Factors):
     """All filters of one width, and their largest value over the word."""
 
     def __init__(self, embedding_dim: int, *, width: int, count: int) -> None:
@@ -191,7 +192,7 @@ class _Convolution(nn.Module):
         return (filtered.amax(dim=1) if largest is None else largest(filtered)) + self.b_cnn
 
 
-class _Highway(nn.Module):
+class _Highway(Factors):
     """carry * relu(transform) + (1 - carry) * input; bilm-tf calls the gate "carry" though it opens the transform."""
 
     def __init__(self, n_filters: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from elmo_tagger.bilm.backward.training import CpuTraining
 from elmo_tagger.bilm.cpu.inference import CpuInference
+from elmo_tagger.bilm.cpu.narrow_products import float16_maker
 from elmo_tagger.bilm.cuda.inference import CudaInference
 from elmo_tagger.bilm.reference import Parts, Reference, records_gradients
 from elmo_tagger.bilm.verification import is_trusted
@@ -53,11 +54,13 @@ class Dispatch:
     A copy of the biLM starts without what they have derived from its weights.
 
     Args:
-        parts: What they compute with.
+        parts: What they compute with; its precision may be `auto` at first.
     """
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._wanted = parts.precision
+        self.choose_precision()
         self._made: dict[Implementation, Reference] = {}
 
     def choose(self, module: nn.Module, inputs: Tensor) -> Reference:
@@ -77,6 +80,13 @@ class Dispatch:
         if by_hand == "fast" or type(found) is Reference or is_trusted(found, inputs.device, gradients=gradients):
             return found
         return self._implementation(Reference)
+
+    def choose_precision(self) -> None:
+        """Decide what `auto` is where the biLM is now: by what the device can do, and never by a clock."""
+        if self._wanted == "auto":
+            device = self.parts.char_cnn.char_embed.device.type
+            fast = device == "cuda" or (device in ("cpu", "meta") and float16_maker() is not None)
+            self.parts.precision = "float16" if fast else "float32"
 
     def _implementation(self, kind: Implementation) -> Reference:
         if kind not in self._made:

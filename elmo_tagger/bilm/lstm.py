@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.factors import Factors
 from elmo_tagger.bilm.options import LstmOptions
 
 State = tuple[Tensor, Tensor]
@@ -15,7 +16,7 @@ State = tuple[Tensor, Tensor]
 _FORGET_BIAS = 1.0  # TensorFlow's LSTMCell adds it at run time; the weight files do not hold it
 
 
-class ProjectedLstm(nn.Module):
+class ProjectedLstm(Factors):
     """One layer, both directions side by side on the first axis (0 forward, 1 backward).
 
     Parameters keep bilm-tf's layout, one matrix a direction for input and recurrent weights, gates in the order

@@ -16,13 +16,14 @@ from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
 from elmo_tagger.bilm.device import to_device
 from elmo_tagger.bilm.dispatch import Dispatch
 from elmo_tagger.bilm.embedding import Embedding, words_of
+from elmo_tagger.bilm.factors import keep_rounded
 from elmo_tagger.bilm.loading import hdf5_weights
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.packing import NO_WORD
-from elmo_tagger.bilm.precision import checked_precision, product_dtype
+from elmo_tagger.bilm.precision import checked_precision
 from elmo_tagger.bilm.reference import BEGIN, BOUNDARIES, END, Parts, Reference, WordTable
 from elmo_tagger.bilm.stack import LstmStack
 from elmo_tagger.text.outputs import Target
@@ -56,11 +57,12 @@ class Bilm(nn.Module):
             else is held is of the size of the character ids and of the layers asked for, unless gradients are recorded.
             None for no bound.
         precision: One of `PRECISIONS`: what the factors of products are rounded to while no gradients are recorded;
-            cells and results stay float32.
+            cells and results stay float32. `auto` is the fastest, where the biLM is, whose error is at most that of
+            `float16`.
         stored_words: Words whose vectors are kept from call to call, those asked for last, on a CPU and while no
             gradients are recorded. 0 for none.
-        rounded_weights: Keep the weights of products only as `precision` rounds them: half the memory, the same
-            vectors. For weights that are not trained.
+        rounded_weights: Keep the weights of products only as `precision` rounds them: half the memory, or a quarter in
+            `int8`, and the same vectors. For weights that are not trained.
 
     Raises:
         ValueError: `max_tokens_per_pass` is not positive, `stored_words` negative, or there is no such precision.
@@ -89,9 +91,8 @@ class Bilm(nn.Module):
         self.lstm = LstmStack(options.lstm, stateful=stateful)
         self._dispatch = Dispatch(Parts(self.char_cnn, self.lstm, checked_precision(precision), stored_words))
         if rounded_weights:
-            for name, parameter in self.named_parameters():
-                if name.rpartition(".")[2].startswith("W_"):  # a factor of products; embeddings and biases are not
-                    parameter.data = parameter.data.to(product_dtype(precision, parameter.dtype))
+            # a choice for this machine; what is kept may be used on another
+            keep_rounded(self, "float16" if precision == "auto" else precision)
 
     @classmethod
     def load(
@@ -142,7 +143,7 @@ class Bilm(nn.Module):
 
     @property
     def precision(self) -> str:
-        """What the factors of products are rounded to while no gradients are recorded."""
+        """What the factors of products are rounded to while no gradients are recorded; what `auto` stands for here."""
         return self._dispatch.parts.precision
 
     @property
@@ -294,6 +295,7 @@ class Bilm(nn.Module):
     def _apply(self, *arguments: Any, **options: Any) -> Bilm:
         self._dispatch.forget()  # the weights may be leaving their device
         super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
+        self._dispatch.choose_precision()
         return self
 
     def _boundary_ids(self) -> Tensor:

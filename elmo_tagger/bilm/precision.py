@@ -1,4 +1,4 @@
-"""In which type of number products are computed."""
+"""In which type of number factors of products are kept and multiplied."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from contextlib import contextmanager
 
 import torch
 
-PRECISIONS = ("float32", "bfloat16", "float16", "tf32")
-"""Of the factors of products. `tf32`: float32 that CUDA rounds to 10 bits of mantissa; elsewhere plain float32."""
-TRAINING_PRECISIONS = PRECISIONS[:2]
+PRECISIONS = ("float32", "float16", "bfloat16", "int8", "tf32", "auto")
+"""Of the factors of products.
+
+| | weights | what they are multiplied by, on a CPU | on CUDA |
+|---|---|---|---|
+| `float32` | float32 | float32 | float32 |
+| `float16` | float16 | float32 | float16 |
+| `bfloat16` | bfloat16 | bfloat16 | bfloat16 |
+| `int8` | 8 bits, scaled by column; convolutions float16 | 8 bits, scaled by row; 7 without VNNI | float16 |
+| `tf32` | float32 | float32 | float32 rounded to 10 bits of mantissa |
+| `auto` | the fastest of those whose error is at most that of `float16` | | |
+
+Where a CPU, or a build of PyTorch, has no fast way to multiply weights of a type, the same rounded weights are
+multiplied as float32.
+"""
+TRAINING_PRECISIONS = ("float32", "bfloat16")
 
 _CHANGING = threading.RLock()
-_NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+_OF_WEIGHTS = {"bfloat16": torch.bfloat16, "float16": torch.float16, "int8": torch.int8}
+_OF_FACTORS = {**_OF_WEIGHTS, "int8": torch.float16}
+_OF_FACTORS_ON_A_CPU = {"bfloat16": torch.bfloat16}
+_NOT_IN_INT8 = ("W_cnn",)
 
 
 def checked_precision(precision: str, choices: Sequence[str] = PRECISIONS) -> str:
@@ -27,9 +43,33 @@ def checked_precision(precision: str, choices: Sequence[str] = PRECISIONS) -> st
     return precision
 
 
-def product_dtype(precision: str, parameters: torch.dtype) -> torch.dtype:
-    """The type of a product's factors; what is not float32, as in tests of exactness, is left as it is."""
-    return _NARROW.get(precision, parameters) if parameters == torch.float32 else parameters
+def product_dtype(precision: str, parameters: torch.dtype, device: str) -> torch.dtype:
+    """The type to which what is multiplied by weights is rounded, and results too.
+
+    Args:
+        precision: One of `PRECISIONS` but `auto`.
+        parameters: The parameters' type; what is not float32, as in tests of exactness, is left as it is.
+        device: The type of a device, as `cpu`.
+    """
+    if parameters != torch.float32:
+        return parameters
+    return (_OF_FACTORS if device == "cuda" else _OF_FACTORS_ON_A_CPU).get(precision, parameters)
+
+
+def weight_dtype(precision: str, name: str, parameters: torch.dtype) -> torch.dtype:
+    """The type to which a weight is rounded.
+
+    Args:
+        precision: As in `product_dtype`.
+        name: Of the parameter in its module. Convolutions are a thousandth of the weights, and everything else of a
+            word comes from them.
+        parameters: As in `product_dtype`.
+    """
+    if parameters != torch.float32:
+        return parameters
+    if precision == "int8" and name in _NOT_IN_INT8:
+        return torch.float16
+    return _OF_WEIGHTS.get(precision, parameters)
 
 
 def float32_products() -> object:

@@ -6,21 +6,24 @@ An implementation has four methods. A faster one is a subclass that overrides th
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.distinct import distinct_rows
+from elmo_tagger.bilm.factors import keeps_rounded, rounded_copy
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.packing import NO_WORD
 from elmo_tagger.bilm.parameter_cache import ParameterCache
-from elmo_tagger.bilm.precision import product_dtype, tf32
+from elmo_tagger.bilm.precision import product_dtype, tf32, weight_dtype
 from elmo_tagger.bilm.stack import LstmStack
+
+M = TypeVar("M", bound=nn.Module)
 
 BEGIN, END, BOUNDARIES = 0, 1, 2
 """In a table of word vectors: the rows of begin and end of sentence, and where the words begin."""
@@ -33,7 +36,7 @@ class Parts:
     Attributes:
         char_cnn: The character CNN.
         lstm: The LSTM layers.
-        precision: See `Bilm`.
+        precision: One of `PRECISIONS`; not `auto` by the time that something is computed.
         stored_words: See `Bilm`.
     """
 
@@ -143,18 +146,23 @@ class Reference:
     def _stages(self) -> CharacterCnn:
         """The character CNN, or its copy in the type of number in which products are wanted."""
         cnn = self.parts.char_cnn
-        dtype = product_dtype(self.parts.precision, cnn.b_proj.dtype)
-        if dtype == cnn.b_proj.dtype or records_gradients(cnn, cnn.char_embed):
-            return cnn
-        return self._rounded_cnn.of(cnn.parameters(), lambda: copy.deepcopy(cnn).to(dtype))
+        return self._rounded(cnn, self._rounded_cnn, inputs=cnn.char_embed, parameters=cnn.b_proj.dtype)
 
     def _lstm(self, vectors: Tensor) -> LstmStack:
         """The LSTM layers, or their copies in the type of number in which products are wanted."""
-        lstm = self.parts.lstm
-        dtype = product_dtype(self.parts.precision, vectors.dtype)
-        if dtype == vectors.dtype or records_gradients(lstm, vectors):
-            return lstm
-        return self._rounded_lstm.of(lstm.parameters(), lambda: copy.deepcopy(lstm).to(dtype))
+        return self._rounded(self.parts.lstm, self._rounded_lstm, inputs=vectors, parameters=vectors.dtype)
+
+    def _rounded(self, module: M, cache: ParameterCache[M], *, inputs: Tensor, parameters: torch.dtype) -> M:
+        precision = self.parts.precision
+        dtype = product_dtype(precision, parameters, self._device())
+        whole = dtype == weight_dtype(precision, "", parameters) == parameters
+        if (whole or records_gradients(module, inputs)) and not keeps_rounded(module):
+            return module
+        return cache.of(module.parameters(), lambda: rounded_copy(module, precision, dtype))
+
+    def _device(self) -> str:
+        """The type of the device for which products are computed."""
+        return self.parts.char_cnn.char_embed.device.type
 
     def _tf32(self, module: nn.Module, inputs: Tensor) -> AbstractContextManager[None]:
         return tf32(self.parts.precision == "tf32" and not records_gradients(module, inputs))

@@ -15,23 +15,24 @@ logger = logging.getLogger(__name__)
 
 _SENTENCES = (["Trust", ",", "but"], ["verify"])
 # Largest difference, as a fraction of the largest value: rounding alone stays far below.
-_TOLERANCES = {"float32": 1e-3, "tf32": 0.05, "float16": 0.05, "bfloat16": 0.2}
+_TOLERANCES = {"float32": 1e-3, "tf32": 0.05, "float16": 0.05, "bfloat16": 0.2, "int8": 0.2}
 
-_verdicts: dict[tuple[type[Reference], torch.device], bool] = {}
+_verdicts: dict[tuple[type[Reference], torch.device, str], bool] = {}
 _checking = threading.Lock()
 
 
 def is_trusted(implementation: Reference, device: torch.device, *, gradients: bool) -> bool:
-    """Whether an implementation agrees with the reference on a few words, tried once in a process on each device.
+    """Whether an implementation agrees with the reference on a few words.
 
-    If it differs by more than the type of number allows, or raises, one warning says so.
+    It is tried once in a process, on each device and in each precision. If it differs by more than the type of number
+    allows, or raises, one warning says so.
 
     Args:
         implementation: With the biLM that it computes.
         device: Of the biLM.
         gradients: Whether gradients are compared too.
     """
-    key = type(implementation), device
+    key = type(implementation), device, implementation.parts.precision
     with _checking:
         if key not in _verdicts:
             problem = disagreement(implementation, device, gradients=gradients)

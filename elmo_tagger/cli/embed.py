@@ -49,7 +49,9 @@ def embed(
     device: Annotated[
         Optional[str], typer.Option(help="cpu, cuda, cuda:1 ... (default: a GPU if there is one).")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Of the computation: float32, bfloat16, float16 or tf32.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="Of weights: float32, float16, bfloat16, int8, tf32, auto.")
+    ] = "float32",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Words computed at once; memory grows with it.")] = 4096,
     layout: Annotated[Optional[str], typer.Option(help="Of the input: text or jsonl (default: by its name).")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Find sentences and words in raw text first.")] = False,

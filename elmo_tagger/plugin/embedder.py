@@ -115,10 +115,12 @@ class ElmoHdf5Embedder(ElmoEmbedder, TokenEmbedder):
         stateful: * Carry the LSTM's state from batch to batch, as bilm-tf and AllenNLP do.
         max_tokens_per_pass: * Bound on the tokens that any intermediate result holds; by default memory grows with the
             batch.
-        precision: * `"float32"`, or `"bfloat16"` for the products of a biLM that records no gradients: about twice as
-            fast on processors that know the type (benchmarks/results/bilm.md). For GPUs also `"float16"` and `"tf32"`.
-        rounded_weights: * Keep a frozen biLM's weights only as `precision` rounds them: the same vectors in half the
-            memory, and a smaller archive, which cannot be computed with in float32 any more.
+        precision: * Of the products of a biLM that records no gradients: `"float32"`; `"float16"`, whose weights are
+            rounded to half the bytes, almost without error; `"bfloat16"` for processors that know the type; `"int8"`,
+            a quarter of the bytes; `"auto"`, the fastest whose error is at most that of `"float16"`; `"tf32"` on GPUs.
+            See docs/howto/precision.md.
+        rounded_weights: * Keep a frozen biLM's weights only as `precision` rounds them: the same vectors in a half or a
+            quarter of the memory, and a smaller archive, which knows the rounded weights alone.
         cache: * See `CacheOptions`; for a frozen biLM. Opened by the first step of training: a model that only
             predicts reads and writes none.
         vocab: Given by AllenNLP.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elmo_tagger.archives import bounded_by
+from elmo_tagger.bilm.factors import fit
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.tagger.folder import Parts
@@ -52,6 +53,8 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str
     Raises:
         LoadError: A parameter is missing, a tensor is foreign, or their shapes differ.
     """
+    weights = dict(weights)
+    fit(network, weights)  # those of a biLM may be rounded otherwise than the config says
     expected = {**dict(network.named_parameters(remove_duplicate=False)), **dict(network.named_buffers())}
     problems = [
         f"{key} is missing, expected with shape {tuple(value.shape)}"

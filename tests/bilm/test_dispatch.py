@@ -59,7 +59,7 @@ def test_a_broken_fast_path_costs_speed_and_one_warning(fault: str, caplog: pyte
     assert f"fast path '{base.name}' does not work on cpu" in message
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16", "tf32"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "int8", "tf32", "auto"])
 def test_fast_paths_that_work_pass_their_check(precision: str, caplog: pytest.LogCaptureFixture) -> None:
     for base in (CpuInference, CpuTraining, CudaOnCpu):
         fresh = type("Fresh", (base,), {})  # not checked yet in this process

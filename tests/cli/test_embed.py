@@ -180,7 +180,7 @@ def test_a_file_that_is_not_utf_8(text: Path) -> None:
         (["--weights", "nowhere"], "error: nowhere: no such file or directory: expected a directory with options.json"),
         (["--weights", BILM, "--layers", "9"], "error: layers: expected one of all, average, top, concat or a number"),
         (["--weights", BILM, "--pool", "sum"], "error: pooling: expected one of mean, max, first-last, received 'sum'"),
-        (["--weights", BILM, "--precision", "int8"], "error: precision: expected one of float32, bfloat16"),
+        (["--weights", BILM, "--precision", "int4"], "error: precision: expected one of float32, float16"),
         (["--weights", BILM, "--device", "gpu"], "error: device 'gpu': not available here"),
         (["--weights", BILM, "-o", "x.npy"], "error: x.npy: sentences differ in length: one .npy array needs --pool"),
     ],

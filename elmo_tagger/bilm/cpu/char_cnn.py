@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.char_cnn import CharacterCnn
 from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
+from elmo_tagger.bilm.factors import Factor, Factors
+from elmo_tagger.bilm.precision import product_dtype
 
 
 class FrozenCnn:
@@ -18,27 +22,31 @@ class FrozenCnn:
 
     Args:
         cnn: The character CNN.
-        dtype: Of the products' factors; all else has the parameters' type.
+        precision: One of `PRECISIONS` but `auto`; what is between products has the parameters' type.
     """
 
-    def __init__(self, cnn: CharacterCnn, *, dtype: torch.dtype) -> None:
-        self._dtype = dtype
+    def __init__(self, cnn: CharacterCnn, *, precision: str) -> None:
+        self._dtype = dtype = product_dtype(precision, cnn.b_proj.dtype, "cpu")
         self.char_embed = cnn.char_embed
         self._activate = torch.relu_ if cnn.options.activation == "relu" else torch.tanh_
         self._widths = [width for width, _ in cnn.options.filters]
-        weights = dict(cnn.named_parameters())
 
-        def product(weight: str, bias: str) -> PrepackedLinear:
-            return PrepackedLinear(weights[weight], weights[bias], dtype=dtype)
+        def product(part: Factors, weight: str, bias: str | None = None) -> PrepackedLinear:
+            factor = part.rounded(weight, precision)
+            if weight == "W_cnn":
+                factor = Factor(factor.values.flatten(0, 2))
+            return PrepackedLinear(factor, None if bias is None else getattr(part, bias), dtype=dtype)
 
-        convolutions = [f"convolutions.{i}" for i in range(len(self._widths))]
-        self._filters = [PrepackedLinear(weights[f"{name}.W_cnn"].flatten(0, 2), dtype=dtype) for name in convolutions]
-        self._filter_bias = torch.cat([weights[f"{name}.b_cnn"].detach() for name in convolutions])
+        convolutions, highways = cast("list[Factors]", [*cnn.convolutions]), cast("list[Factors]", [*cnn.highways])
+        self._filters = [product(convolution, "W_cnn") for convolution in convolutions]
+        self._filter_bias = torch.cat(
+            [part.detach() for name, part in cnn.named_parameters() if name.endswith(".b_cnn")]
+        )
         self._highways = [
-            (product(f"{name}.W_carry", f"{name}.b_carry"), product(f"{name}.W_transform", f"{name}.b_transform"))
-            for name in (f"highways.{i}" for i in range(cnn.options.n_highway))
+            (product(highway, "W_carry", "b_carry"), product(highway, "W_transform", "b_transform"))
+            for highway in highways
         ]
-        self._projection = product("W_proj", "b_proj")
+        self._projection = product(cnn, "W_proj", "b_proj")
 
     def pool(self, characters: Tensor) -> Tensor:
         """As `CharacterCnn.pool`."""

@@ -13,7 +13,6 @@ from elmo_tagger.bilm.cpu.lstm import FrozenStack
 from elmo_tagger.bilm.cpu.word_vector_cache import WordVectorCache
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.parameter_cache import ParameterCache
-from elmo_tagger.bilm.precision import product_dtype
 from elmo_tagger.bilm.reference import Parts, Reference
 
 
@@ -36,10 +35,9 @@ class CpuInference(Reference):
     def embed_words(self, character_ids: Tensor, *, max_words: int | None) -> Tensor:
         """See `Reference.embed_words`."""
         cnn, capacity = self.parts.char_cnn, self.parts.stored_words
-        dtype = product_dtype(self.parts.precision, cnn.b_proj.dtype)
 
         def embed(ids: Tensor) -> Tensor:
-            stages = self._cnn.of(cnn.parameters(), lambda: FrozenCnn(cnn, dtype=dtype))
+            stages = self._cnn.of(cnn.parameters(), lambda: FrozenCnn(cnn, precision=self.parts.precision))
             vectors: Tensor = cnn(ids, max_words=max_words, stages=stages)
             return vectors
 
@@ -62,8 +60,7 @@ class CpuInference(Reference):
         """See `Reference.run_layers`."""
         lstm = self.parts.lstm
         layers = cast("list[ProjectedLstm]", list(lstm.layers))
-        dtype = product_dtype(self.parts.precision, layers[0].B.dtype)
-        stack = self._stack.of(lstm.parameters(), lambda: FrozenStack(layers, dtype=dtype))
+        stack = self._stack.of(lstm.parameters(), lambda: FrozenStack(layers, precision=self.parts.precision))
         outputs = {depth: vectors.new_zeros(words.numel(), 2, vectors.shape[1]) for depth in depths}
         rows = words.flatten()
         for packing, own in lstm.packings(words, states, depths=depths, like=vectors, max_sentences=max_words):

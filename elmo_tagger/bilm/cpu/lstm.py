@@ -18,6 +18,7 @@ from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
 from elmo_tagger.bilm.cpu.threads import run_in_parallel
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.packing import Packing
+from elmo_tagger.bilm.precision import product_dtype
 
 DirectionState = tuple[Tensor, Tensor]
 """Output (R, P) and cell (R, H) of R sentences after a step, of one direction."""
@@ -41,20 +42,22 @@ class FrozenLstm:
     Args:
         layer: The layer with both directions.
         direction: 0 forward, 1 backward.
-        dtype: Of the products' factors; all else has the parameters' type.
+        precision: One of `PRECISIONS` but `auto`; cells have the parameters' type.
     """
 
-    def __init__(self, layer: ProjectedLstm, direction: int, *, dtype: torch.dtype) -> None:
+    def __init__(self, layer: ProjectedLstm, direction: int, *, precision: str) -> None:
         self.options = layer.options
         self.direction = direction
         width = self.options.projection_dim
         # tanh(x) = 2 sigmoid(2 x) - 1, which PyTorch computes five times faster on a CPU; doubling rounds nothing
         scale = torch.ones_like(layer.B[direction])
         scale[self.options.dim : 2 * self.options.dim] = 2.0
-        weight = layer.W_0[direction]
-        self.gates = PrepackedLinear(weight[:width], layer.gate_bias()[direction, 0], dtype=dtype, scale=scale)
-        self._from_output = PrepackedLinear(weight[width:], dtype=dtype, scale=scale)
-        self._project = PrepackedLinear(layer.W_P_0[direction], dtype=dtype)
+        dtype = product_dtype(precision, scale.dtype, "cpu")
+        weight = layer.rounded("W_0", precision, direction=direction)
+        bias = layer.gate_bias()[direction, 0]
+        self.gates = PrepackedLinear(weight.rows(None, width), bias, dtype=dtype, scale=scale)
+        self._from_output = PrepackedLinear(weight.rows(width, None), dtype=dtype, scale=scale)
+        self._project = PrepackedLinear(layer.rounded("W_P_0", precision, direction=direction), dtype=dtype)
 
     def run(self, ahead: Iterable[Tensor], sizes: list[int], state: DirectionState, outputs: Tensor) -> DirectionState:
         """Run some steps.
@@ -99,12 +102,14 @@ class FrozenStack:
 
     Args:
         layers: The layers, in order.
-        dtype: As in `FrozenLstm`.
+        precision: As in `FrozenLstm`.
     """
 
-    def __init__(self, layers: Sequence[ProjectedLstm], *, dtype: torch.dtype) -> None:
+    def __init__(self, layers: Sequence[ProjectedLstm], *, precision: str) -> None:
         self.options = layers[0].options
-        self._directions = [[FrozenLstm(layer, direction, dtype=dtype) for layer in layers] for direction in (0, 1)]
+        self._directions = [
+            [FrozenLstm(layer, direction, precision=precision) for layer in layers] for direction in (0, 1)
+        ]
 
     def run(
         self,

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from elmo_tagger.bilm.cpu.narrow_products import Product, maker, tell_once
+from elmo_tagger.bilm.factors import Factor
+
 LAYOUTS = ("plain", "packed")
 LAYOUT_VARIABLE = "ELMO_TAGGER_LAYOUT"
 
@@ -23,7 +26,8 @@ _ROWS_HINT = 32  # for oneDNN's blocks; good from 2 rows up
 _COMPARED_ROWS = 4
 _NARROW = (torch.bfloat16, torch.float16)
 
-Product = Callable[[Tensor, Tensor | None], Tensor]
+# Values of a weight, below which it stays in a processor's cache whatever its type.
+_WORTH_ROUNDING = 2**17
 
 
 class PrepackedLinear:
@@ -33,16 +37,20 @@ class PrepackedLinear:
     bit, whatever rows are beside it. Processors that multiply bfloat16 themselves may group a sum by the number of
     rows, as those with matrix units do, so nothing is promised for bfloat16 there.
 
+    Weights of float16 and int8 are multiplied by float32; see `narrow_products`. In int8 too a row's result does not
+    depend on the others; in float16 it may in its last bits, on processors without AVX-512.
+
     A processor that cannot multiply bfloat16 gets the same factors, rounded, as float32: its products are then as fast
     as those of float32, where its own way to multiply bfloat16 is some twenty times slower.
 
     Args:
         weight: (M, N), on a CPU. Whether later changes of it are seen is not defined.
         bias: (N,).
-        dtype: Of the product's factors; the weight's by default.
+        dtype: Of what is multiplied and of results; by default the weight's, float32 for one of float16 or int8.
         scale: (N,), by which the columns of weight and bias are multiplied; powers of two, which round nothing.
         layout: `plain` (as it is, no copy), `packed` (a copy in oneDNN's blocks), or None for what the environment
-            variable `ELMO_TAGGER_LAYOUT` says, and without it for what suits this processor.
+            variable `ELMO_TAGGER_LAYOUT` says, and without it for what suits this processor. Weights of float16 and
+            int8 are multiplied as float32 if a layout is given.
 
     Raises:
         ValueError: There is no such layout, or not for this type of number on this machine.
@@ -50,28 +58,36 @@ class PrepackedLinear:
 
     def __init__(
         self,
-        weight: Tensor,
+        weight: Tensor | Factor,
         bias: Tensor | None = None,
         *,
         dtype: torch.dtype | None = None,
         scale: Tensor | None = None,
         layout: str | None = None,
     ) -> None:
-        self.dtype = dtype or weight.dtype
-        weight = weight.detach().to(self.dtype)
+        factor = Factor(weight.detach()) if isinstance(weight, Tensor) else weight
+        kept = factor.values.dtype
+        self.dtype = dtype or (torch.float32 if kept in (torch.float16, torch.int8) else kept)
+        self._shape = factor.values.shape
         if bias is not None:
             bias = (bias.detach() if scale is None else bias.detach() * scale).to(self.dtype)
         self.computed_in = _computed_in(self.dtype)
         self._bias = None if bias is None else bias.to(self.computed_in)
+        self._single: dict[tuple[int, bool], bool] = {}
+        make = None
+        if layout is None and self.dtype == torch.float32 and kept in (torch.float16, torch.int8):
+            make = maker(kept) if factor.values.numel() >= _WORTH_ROUNDING else None
+        if make is not None:
+            self.layout = str(kept).removeprefix("torch.")
+            self._product = make(factor if scale is None else _scaled(factor, scale))
+            return
         choices = available_layouts(self.computed_in)
         self.layout = layout or os.environ.get(LAYOUT_VARIABLE) or choices[-1]
         if self.layout not in choices:
             expected = f"expected one of {', '.join(choices)} for {self.dtype}"
             raise ValueError(f"layout: {expected}, received {self.layout!r}")
         scale = None if scale is None else scale.to(self.computed_in)
-        self._product = _PRODUCTS[self.layout](weight.to(self.computed_in), scale)
-        self._shape = weight.shape
-        self._single: dict[tuple[int, bool], bool] = {}
+        self._product = _PRODUCTS[self.layout](factor.in_type(self.dtype).to(self.computed_in), scale)
 
     def __call__(self, rows: Tensor, addend: Tensor | None = None) -> Tensor:
         """The product, `rows @ weight + addend`.
@@ -127,7 +143,16 @@ def available_layouts(dtype: torch.dtype) -> tuple[str, ...]:
 @cache
 def _computed_in(dtype: torch.dtype) -> torch.dtype:
     """The type in which factors of a type are multiplied on this processor."""
-    return torch.float32 if dtype in _NARROW and available_layouts(dtype) == LAYOUTS[:1] else dtype
+    if dtype not in _NARROW or available_layouts(dtype) != LAYOUTS[:1]:
+        return dtype
+    tell_once(str(dtype).removeprefix("torch."))
+    return torch.float32
+
+
+def _scaled(factor: Factor, scale: Tensor) -> Factor:
+    if factor.scale is not None:
+        return Factor(factor.values, factor.scale * scale)
+    return Factor(factor.values * scale.to(factor.values.dtype))
 
 
 def _plain(weight: Tensor, scale: Tensor | None = None) -> Product:

@@ -59,9 +59,13 @@ class CudaInference(Reference):
             return {}
         lstm = self.parts.lstm
         layers = cast("list[ProjectedLstm]", list(lstm.layers))
-        dtype = product_dtype(self.parts.precision, layers[0].B.dtype)
-        stack = self._stack.of(lstm.parameters(), lambda: RecordedStack(layers, dtype=dtype))
+        precision = self.parts.precision
+        dtype = product_dtype(precision, layers[0].B.dtype, self._device())
+        stack = self._stack.of(lstm.parameters(), lambda: RecordedStack(layers, precision=precision, dtype=dtype))
         known: Sequence[int] = (words != NO_WORD).sum(dim=1).tolist() if lengths is None else lengths
         with self._tf32(lstm, vectors):
             outputs = stack.run(vectors, words, known, states, depths=depths, max_words=max_words)
         return {depth: output.view(*words.shape, 2 * vectors.shape[1]) for depth, output in outputs.items()}
+
+    def _device(self) -> str:
+        return "cuda"  # also where tests run this on a CPU

@@ -30,11 +30,12 @@ class _Weights:
     projection: Tensor  # (2, H, P)
 
     @classmethod
-    def of(cls, layer: ProjectedLstm, dtype: torch.dtype) -> _Weights:
+    def of(cls, layer: ProjectedLstm, precision: str, dtype: torch.dtype) -> _Weights:
         width = layer.options.projection_dim
-        weight = layer.W_0.detach().to(dtype)  # no copy where the type is the same
+        # no copy where the type is the same
+        weight, projection = (layer.rounded(name, precision).in_type(dtype) for name in ("W_0", "W_P_0"))
         bias = layer.gate_bias().detach().squeeze(1)
-        return cls(weight[:, :width], weight[:, width:], bias, layer.W_P_0.detach().to(dtype))
+        return cls(weight[:, :width], weight[:, width:], bias, projection)
 
 
 class _Buffers:
@@ -57,6 +58,7 @@ class RecordedStack:
 
     Args:
         layers: The layers, in order.
+        precision: One of `PRECISIONS` but `auto`.
         dtype: Of the products' factors; all else has the biases' type.
         rows: Sentences that are computed side by side at most, one of `BUCKETS`.
         recordings: Chunk shapes that are recorded at most.
@@ -68,6 +70,7 @@ class RecordedStack:
         layers: Sequence[ProjectedLstm],
         *,
         dtype: torch.dtype,
+        precision: str = "float32",
         rows: int = most_rows(None),
         recordings: int = RECORDINGS,
         ops: StepOps | None = None,
@@ -77,7 +80,7 @@ class RecordedStack:
         device = layers[0].B.device
         self.graphs = GraphCache(CudaGraphs(device) if device.type == "cuda" else Unrecorded(), capacity=recordings)
         self._dtype = dtype
-        self._weights = [_Weights.of(layer, dtype) for layer in layers]
+        self._weights = [_Weights.of(layer, precision, dtype) for layer in layers]
         self._buffers = _Buffers(layers, dtype=dtype, rows=rows)
         self._ops = ops or best_ops(device, layers[0].B.dtype)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.factors import SCALE, Factor
 from elmo_tagger.bilm.options import CHARACTERS, Options
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.outputs import Target, errors_at_the_end, new_folder
@@ -48,8 +49,15 @@ class Slot:
 
     def of(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The values to fill or to write: a view."""
-        parameter = parameters[self.parameter]
-        return parameter if self.direction is None else parameter[self.direction]
+        return self._own(parameters[self.parameter])
+
+    def factor(self, tensors: Mapping[str, Tensor]) -> Factor:
+        """The same with the scales of integers, which are a tensor of their own."""
+        scale = tensors.get(self.parameter + SCALE)
+        return Factor(self.of(tensors), None if scale is None else self._own(scale))
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        return tensor if self.direction is None else tensor[self.direction]
 
 
 def slots(options: Options) -> Iterator[Slot]:
@@ -100,6 +108,9 @@ def check_parameters(options: Options, parameters: Mapping[str, Tensor], *, sour
             shape = expected[slot.parameter]
             raise WeightsError(f"{source}: missing {slot.parameter} {shape}: the options describe a model that has it")
     for name, tensor in parameters.items():
+        weight = parameters.get(name.removesuffix(SCALE))
+        if name.endswith(SCALE) and weight is not None and not weight.is_floating_point():
+            expected[name] = (*weight.shape[:-2], weight.shape[-1])
         if tensor.shape != expected.get(name):
             received, wanted = tuple(tensor.shape), expected.get(name, "none")
             raise WeightsError(f"{source}: {name}: expected shape {wanted} by the options, received {received}")
@@ -119,15 +130,18 @@ def load(model: nn.Module, options: Options, path: str | Path) -> None:
         WeightsError: As `check`, or there are values that are not finite.
         OSError: The file cannot be read.
     """
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    tensors = _tensors(model)
     with _opened(options, Path(path)) as datasets:
         for slot in slots(options):
             if slot.dataset in datasets:
-                _read(datasets[slot.dataset], slot.of(parameters), Path(path))
-            elif slot.dataset == "CNN_proj/W_proj":
-                nn.init.eye_(slot.of(parameters))
+                _read(datasets[slot.dataset], slot.factor(tensors), Path(path))
             else:
-                nn.init.zeros_(slot.of(parameters))
+                make = torch.eye if slot.dataset == "CNN_proj/W_proj" else torch.zeros
+                _fill(slot.factor(tensors), make(*slot.shape))
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
 
 
 def check(options: Options, path: str | Path) -> None:
@@ -179,8 +193,8 @@ def save(model: nn.Module, options: Options, directory: Target, *, dtype: str = 
     """
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(_DTYPES)}, received {dtype!r}")
-    parameters = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
-    arrays = {slot.dataset: _as(dtype, slot, parameters) for slot in slots(options)}
+    tensors = {name: tensor.cpu() for name, tensor in _tensors(model).items()}
+    arrays = {slot.dataset: _as(dtype, slot, tensors) for slot in slots(options)}
     with new_folder(directory) as folder:
         weights = folder / WEIGHTS_NAME
         with errors_at_the_end(weights, Path(directory) / WEIGHTS_NAME) as raw, h5py.File(raw, "w") as file:
@@ -189,8 +203,8 @@ def save(model: nn.Module, options: Options, directory: Target, *, dtype: str = 
         (folder / OPTIONS_NAME).write_text(json.dumps(options.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
-def _as(dtype: str, slot: Slot, parameters: Mapping[str, Tensor]) -> npt.NDArray[np.floating]:
-    values = slot.of(parameters).to(torch.float64 if dtype == "float32" else torch.float32).numpy()
+def _as(dtype: str, slot: Slot, tensors: Mapping[str, Tensor]) -> npt.NDArray[np.floating]:
+    values = slot.factor(tensors).widened().to(torch.float64 if dtype == "float32" else torch.float32).numpy()
     with np.errstate(over="ignore"):
         array: npt.NDArray[np.floating] = values.astype(_DTYPES[dtype])
     if not np.isfinite(array).all():
@@ -267,17 +281,27 @@ def _check_shapes(options: Options, datasets: Mapping[str, h5py.Dataset], path: 
             raise WeightsError(f"{path}: {slot.dataset}: expected {dataset.shape} values, received none")
 
 
-def _read(dataset: h5py.Dataset, target: Tensor, path: Path) -> None:
+def _read(dataset: h5py.Dataset, target: Factor, path: Path) -> None:
     """Fill a parameter: straight from the file where types agree, for a large one is a tenth of a second to copy."""
-    if dataset.dtype == np.float32 and target.dtype == torch.float32 and target.device.type == "cpu":
-        dataset.read_direct(target.numpy())
-        target[:0].zero_()  # PyTorch counts changes of a tensor, by which `ParameterCache` knows, and NumPy's escape it
+    values = target.values
+    if dataset.dtype == np.float32 and values.dtype == torch.float32 and values.device.type == "cpu":
+        dataset.read_direct(values.numpy())
+        values[:0].zero_()  # PyTorch counts changes of a tensor, by which `ParameterCache` knows, and NumPy's escape it
     else:
-        target.copy_(torch.from_numpy(dataset[()].astype(dataset.dtype.newbyteorder("="), copy=False)))
-    finite = torch.isfinite(target)
+        values = torch.from_numpy(dataset[()].astype(dataset.dtype.newbyteorder("="), copy=False))
+        _fill(target, values)
+    finite = torch.isfinite(target.values if target.scale is None else values)
     if not finite.all():
         count = int((~finite).sum())
         raise WeightsError(
-            f"{path}: {dataset.name.lstrip('/')}: {count} of {target.numel()} values are NaN or infinite: "
+            f"{path}: {dataset.name.lstrip('/')}: {count} of {values.numel()} values are NaN or infinite: "
             "expected finite weights"
         )
+
+
+def _fill(target: Factor, values: Tensor) -> None:
+    """Overwrite a weight, rounding to the type that it has."""
+    rounded = Factor(values).rounded(target.values.dtype)
+    target.values.copy_(rounded.values)
+    if target.scale is not None and rounded.scale is not None:
+        target.scale.copy_(rounded.scale)

@@ -183,7 +183,10 @@ def test_bfloat16_trains_in_float32():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"precision": "half"}, "precision: expected one of float32, bfloat16, float16, tf32, received 'half'"),
+        (
+            {"precision": "half"},
+            "precision: expected one of float32, float16, bfloat16, int8, tf32, auto, received 'half'",
+        ),
         ({"stored_words": -1}, "stored_words: expected a number of words, 0 or more, received -1"),
     ],
 )
