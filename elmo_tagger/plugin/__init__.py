@@ -1,6 +1,7 @@
 """The AllenNLP adapter: one file per registered thing. Importing it registers them all."""
 
 from elmo_tagger.plugin import compat, console, lm_checkpoint
+from elmo_tagger.plugin.calibration import Calibration, calibrate_by_default
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
@@ -14,6 +15,7 @@ from elmo_tagger.plugin.predictor import EntitiesPredictor
 from elmo_tagger.plugin.reader import ConllColumnsReader
 
 __all__ = [
+    "Calibration",
     "ConllColumnsReader",
     "ElmoBilm",
     "ElmoBilstmCrf",
@@ -30,4 +32,5 @@ __all__ = [
     "lm_checkpoint",
 ]
 
+calibrate_by_default()
 console.install()

@@ -57,6 +57,8 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         constrain_training: * Whether the constraints hold in the loss and in confidences too. False equals AllenNLP.
         loss_reduction: * `"mean"` over sentences, or `"sum"`, which is AllenNLP's.
         training_f1: * Whether to decode on training steps too, as `crf_tagger` does, for the scores on training data.
+        calibrate: * Whether a training ends with finding the CRF's temperature on the validation data (see
+            `plugin.calibration`), so that confidences mean what they say. No tag depends on it.
         regularizer: Of the parameters.
         serialization_dir: Given by AllenNLP.
     """
@@ -85,6 +87,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         constrain_training: bool = True,
         loss_reduction: str = "mean",
         training_f1: bool = True,
+        calibrate: bool = True,
         regularizer: Optional[RegularizerApplicator] = None,
         serialization_dir: Optional[str] = None,
     ) -> None:
@@ -132,6 +135,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
         self.loss_reduction = loss_reduction
         self.training_f1 = training_f1
+        self.calibrate = calibrate
         self._f1: Optional[EntityF1] = None
         if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)

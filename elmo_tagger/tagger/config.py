@@ -296,7 +296,7 @@ class ModelConfig:
     UNUSED: ClassVar[Keys] = (
         *("constrain_crf_decoding", "constrain_training", "calculate_span_f1", "verbose_metrics", "training_f1"),
         *("dropout", "loss_reduction", "ignore_loss_on_o_tags", "label_weights", "weight_strategy"),
-        *("initializer", "regularizer"),
+        *("initializer", "regularizer", "calibrate"),
     )
 
     TYPES: ClassVar[Keys] = ("elmo_bilstm_crf", "crf_tagger")

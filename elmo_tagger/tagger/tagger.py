@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from elmo_tagger.tagger.calibration import Calibration, Truth, find_temperature
 from elmo_tagger.tagger.card import Card
 from elmo_tagger.tagger.config import TaggerConfig
 from elmo_tagger.tagger.documents import Document, Input, Untagged, batches_by_length, read_input
@@ -20,6 +22,7 @@ from elmo_tagger.tagger.model import SequenceTagger
 from elmo_tagger.tagger.predictions import Decoder, Prediction
 from elmo_tagger.tagger.vocabulary import Vocabulary
 from elmo_tagger.text.files import DataError
+from elmo_tagger.text.sentence import Sentence
 from elmo_tagger.text.tokenize import Tokenizer
 
 
@@ -182,26 +185,51 @@ class Tagger:
             top_k: How many taggings of each to list; 1 for no list.
         """
         predictions = [Prediction([], [])] * len(sentences)
-        filled = [index for index, sentence in enumerate(sentences) if sentence]
-        lengths = [len(sentences[index]) for index in filled]
-        groups = ([place] for place in range(len(filled))) if self._one_by_one else batches_by_length(lengths)
-        for group in groups:
-            batch = [filled[place] for place in group]
-            results = self._predict_batch([sentences[index] for index in batch], top_k)
+        for batch in self._batches(sentences):
+            with self._turn:
+                results = self._decoder.predict(*self._score([sentences[index] for index in batch]), n=top_k)
             for index, result in zip(batch, results, strict=True):
                 predictions[index] = result
         return predictions
 
-    def _predict_batch(self, sentences: Sequence[Sequence[str]], top_k: int) -> list[Prediction]:
+    def calibrate(self, sentences: Iterable[Sentence], *, scheme: str | None = None) -> Calibration:
+        """Find the temperature with which confidences mean what they say, and take it on; no tag changes.
+
+        Args:
+            sentences: With tags, such as `read_columns("dev.conll")` of a file that the model was not trained on; they
+                may have partial labels. What has tags that the model does not know is left out.
+            scheme: Of their tags; found by default.
+
+        Raises:
+            TemperatureError: There is no sentence by which one could be found.
+            TagSchemeError: Ill-formed tags; names the place.
+        """
+        truth = Truth.of(sentences, self._decoder.tags, source=scheme, target=self.config.model.label_encoding)
+        with self._turn:
+            scored = [
+                (batch, *self._score([truth.sentences[index].tokens for index in batch]))
+                for batch in self._batches([sentence.tokens for sentence in truth.sentences])
+            ]
+            return find_temperature(self._decoder, self.model.crf, truth, scored)
+
+    def _batches(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+        """Sentences that are computed together, without those that have no tokens."""
+        filled = [index for index, sentence in enumerate(sentences) if sentence]
+        lengths = [len(sentences[index]) for index in filled]
+        groups = ([place] for place in range(len(filled))) if self._one_by_one else batches_by_length(lengths)
+        for group in groups:
+            yield [filled[place] for place in group]
+
+    def _score(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Scores of tags (B, T, K) and mask (B, T); for who has the turn."""
         lengths = torch.tensor([len(sentence) for sentence in sentences])
         indexed = {
             name: {key: tensor.to(self.device) for key, tensor in indexer(sentences).items()}
             for name, indexer in self._indexers.items()
         }
         mask = (torch.arange(int(lengths.max())) < lengths.unsqueeze(1)).to(self.device)
-        with self._turn, torch.no_grad():
-            emissions = self.model.emissions(indexed, mask)
-            return self._decoder.predict(emissions, mask, n=top_k)
+        with torch.no_grad():
+            return self.model.emissions(indexed, mask), mask
 
     def save(self, folder: str | Path, *, card: Card | None = None, force: bool = False) -> None:
         """Write the tagger as a model folder: `config.json`, `model.safetensors` and `README.md`.

@@ -61,8 +61,9 @@ class ConditionalRandomField(nn.Module):
         transitions: (K, K), score of going from a tag, first axis, to the next.
         start_transitions: (K,), score of a first tag; absent without `include_start_end_transitions`.
         end_transitions: (K,), score of a last tag; likewise.
-        temperature: (), divides all scores wherever a probability is told: in `decode_n_best`, `marginals` and the
-            posteriors. 1 until it is calibrated; no best path depends on it, nor does the likelihood of training.
+        temperature: (), divides all scores wherever a probability is told: in `log_probability`, `decode_n_best`,
+            `marginals` and the posteriors. 1 until `temperature.fit_temperature` finds another; no best path depends
+            on it, nor does the likelihood of training.
     """
 
     temperature: Tensor
@@ -163,6 +164,34 @@ class ConditionalRandomField(nn.Module):
             check_labels(tags, mask, self.num_tags)
             check_reachable(likelihood, packing.lengths, "the tags break the constraints")
         return likelihood.to(computed_in(emissions))
+
+    @torch.no_grad()
+    def log_probability(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How probable given tags are, as confidences are told: with the temperature, and without class weights.
+
+        Args:
+            emissions: (B, T, K)
+            tags: (B, T) int64; or (B, T, K) bool, the tags that each token may have, whose probabilities are summed.
+            mask: (B, T) bool.
+
+        Returns:
+            (B,) float64, nats; minus infinity for tags that the constraints forbid.
+
+        Raises:
+            CrfInputError: Bad values or shapes; constraints that allow a sentence no sequence.
+        """
+        mask = self._checked_mask(emissions, mask)
+        check_label_shapes(tags, mask, self.num_tags)
+        check_labels(tags, mask, self.num_tags)
+        packing, chain = self._calibrated_chain(emissions, mask)
+        total = messages_of(chain).log_partition()
+        self._check_possible(chain, total, emissions, mask)
+        if tags.dtype == torch.bool:
+            allowed = chain.restricted(packing.pack(tags, True))
+            score = messages_of(allowed).log_partition() + (allowed.offset - chain.offset)
+        else:
+            score = chain.path_score(packing.pack(tags, 0).clamp(0, self.num_tags - 1))
+        return (score - total).clamp(max=0.0)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -333,7 +362,9 @@ class ConditionalRandomField(nn.Module):
         check_emissions(emissions.detach(), self._checked_mask(emissions, mask))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}temperature", torch.tensor(1.0))  # AllenNLP's and older ones have none
+        temperature = state_dict.setdefault(f"{prefix}temperature", torch.tensor(1.0))  # AllenNLP's have none
+        if not (temperature.isfinite() & (temperature > 0)).all():
+            raise CrfInputError(f"{prefix}temperature is {temperature.tolist()}, expected a number above 0")
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._constraint_mask = self._constraint_mask.bool()  # AllenNLP stores it as numbers
 
