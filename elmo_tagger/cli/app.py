@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from elmo_tagger import __version__
 from elmo_tagger.cli import (
+    calibrate,
     check,
     compare,
     convert,
@@ -73,6 +74,7 @@ app.command("plot")(plot.plot)
 app.command("neighbours")(neighbours.neighbours)
 app.command("train")(train.train)
 app.command("migrate")(migrate.migrate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("vocab")(vocab.vocab)
 app.command("doctor")(doctor.doctor)
 app.command("export-bilm")(export_bilm.export_bilm)

@@ -37,6 +37,9 @@ def train(
     separator: Separator = None,
     encoding: Encoding = "utf-8",
     skip_bad_lines: SkipBadLines = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate/--no-calibrate", help="End with making confidences mean what they say, by DEV.")
+    ] = True,
     recover: Annotated[bool, typer.Option("--recover", help="Go on with an interrupted training.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what the folder holds.")] = False,
 ) -> None:
@@ -59,6 +62,7 @@ def train(
         variables["VECTORS"] = _path(vectors)
     changes: dict[str, Any] = {"dataset_reader": reader} if reader else {}
     changes |= {} if test else {"test_data_path": None, "evaluate_on_test": False}
+    changes |= {} if calibrate else {"model": {"calibrate": False}}
     changes |= {} if epochs is None else {"trainer": {"num_epochs": epochs}}
     name = "elmo_only.jsonnet" if vectors is None else "elmo_and_vectors.jsonnet"
     title = f"Written by `elmo-tagger train`; after a change: allennlp train {CONFIG} -s another/folder"

@@ -60,9 +60,7 @@ class Truth:
     left_out: int
 
     @classmethod
-    def of(
-        cls, sentences: Iterable[Sentence], tags: Sequence[str], *, source: str | None, target: str | None
-    ) -> Truth:
+    def of(cls, sentences: Iterable[Sentence], tags: Sequence[str], *, source: str | None, target: str | None) -> Truth:
         """Reads the tags of sentences.
 
         Args:
