@@ -24,8 +24,10 @@ from elmo_tagger.cli import (
     export_bilm,
     migrate,
     neighbours,
+    perplexity,
     plot,
     score,
+    search,
     serve,
     tag,
     train,
@@ -72,12 +74,14 @@ app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("plot")(plot.plot)
 app.command("neighbours")(neighbours.neighbours)
+app.command("search")(search.search)
 app.command("train")(train.train)
 app.command("migrate")(migrate.migrate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("vocab")(vocab.vocab)
 app.command("doctor")(doctor.doctor)
 app.command("export-bilm")(export_bilm.export_bilm)
+app.command("perplexity")(perplexity.perplexity)
 app.command("compare", cls=compare.TwoLists)(compare.compare)
 
 

@@ -2,6 +2,7 @@
 
 from elmo_tagger.plugin import compat, console, lm_checkpoint
 from elmo_tagger.plugin.calibration import Calibration, calibrate_by_default
+from elmo_tagger.plugin.classifier import ElmoClassifier, LabelPredictor
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
@@ -13,20 +14,24 @@ from elmo_tagger.plugin.model import ElmoBilstmCrf
 from elmo_tagger.plugin.pinned_loader import PinnedDataLoader
 from elmo_tagger.plugin.predictor import EntitiesPredictor
 from elmo_tagger.plugin.reader import ConllColumnsReader
+from elmo_tagger.plugin.text_reader import TextCsvReader
 
 __all__ = [
     "Calibration",
     "ConllColumnsReader",
     "ElmoBilm",
     "ElmoBilstmCrf",
+    "ElmoClassifier",
     "ElmoHdf5Embedder",
     "ElmoHdf5Indexer",
     "EntitiesPredictor",
     "EntityF1",
+    "LabelPredictor",
     "LmStreamLoader",
     "LmTextReader",
     "LmWords",
     "PinnedDataLoader",
+    "TextCsvReader",
     "compat",
     "console",
     "lm_checkpoint",

@@ -98,12 +98,12 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         if not tags:
             raise ConfigurationError(f"the vocabulary has no tags in its namespace {label_namespace!r}")
         width = text_field_embedder.get_output_dim()
-        built_encoder = _built(encoder, width)
+        built_encoder = built(encoder, width)
         check_dimensions_match(width, built_encoder.get_input_dim(), "embedder output dim", "encoder input dim")
         width = built_encoder.get_output_dim()
         built_feedforward: Optional[FeedForward] = None
         if feedforward is not None:
-            built_feedforward = _built(feedforward, width)
+            built_feedforward = built(feedforward, width)
             check_dimensions_match(
                 width, built_feedforward.get_input_dim(), "encoder output dim", "feedforward input dim"
             )
@@ -286,9 +286,9 @@ def _weights(
     return [label_weights.get(tag, 1.0) for tag in tags]
 
 
-def _built(part: Union[Lazy[T], T], width: int) -> T:
-    """A part whose input has this width. Its config may repeat the width, under either of AllenNLP's names for it."""
+def built(part: Union[Lazy[T], T], width: int) -> T:
+    """A part whose input has this width. Its config may repeat the width, under any of AllenNLP's names for it."""
     if not isinstance(part, Lazy):
         return part
     given = part._params.keys()
-    return part.construct(**{name: width for name in ("input_size", "input_dim") if name not in given})
+    return part.construct(**{name: width for name in ("input_size", "input_dim", "embedding_dim") if name not in given})

@@ -9,7 +9,7 @@ _LEFT_OUT = re.compile(r"mix(_\d+)?_(layer_\d+|gamma)|reg_loss|.*_memory_MB|toke
 
 
 def score_table(sides: Dict[str, Dict[str, Any]]) -> str:
-    """Scores of entities in per cent, a type a line, and below them the other metrics.
+    """Scores of types of entities, or of labels, in per cent, one a line, and below them the other metrics.
 
     Args:
         sides: Metrics by name, for each set of sentences that was scored; those without metrics are left out.
@@ -22,7 +22,8 @@ def score_table(sides: Dict[str, Dict[str, Any]]) -> str:
         return ""
     f1 = "f1-measure-"
     types = {name[len(f1) :] for metrics in sides.values() for name in metrics if name.startswith(f1)}
-    ordered = [*sorted(types - {"overall"}), *({"overall"} & types)]
+    means = {"macro", "overall"}
+    ordered = [*sorted(types - means), *sorted(types & means)]
     of_entities = {f"{score}-{kind}" for score in _SCORES for kind in types}
     others = [name for name in dict.fromkeys(n for m in sides.values() for n in m) if name not in of_entities]
 

@@ -91,6 +91,11 @@ class SentenceVectors:
         self._bilm = bilm.to(self.device).requires_grad_(False).eval()
         self._boundaries = bilm.embed_boundaries()
 
+    @property
+    def bilm(self) -> Bilm:
+        """The biLM."""
+        return self._bilm
+
     def shape(self, words: int) -> tuple[int, ...]:
         """Of the array of a sentence: ([L,] T, D), or ([L,] D) pooled."""
         own = (pooled_dim(self._selection.dim, self.request.pooling),)

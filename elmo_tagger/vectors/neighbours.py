@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.vectors.compute import SentenceVectors
+from elmo_tagger.vectors.nearest import unit
 from elmo_tagger.vectors.sentences import InputSentence
 
 
@@ -66,15 +67,18 @@ def occurrences(sentences: Iterable[InputSentence], word: str, *, ignore_case: b
                 yield Occurrence(sentence.tokens, place, sentence.line)
 
 
-def first_occurrences(found: Iterator[Occurrence], limit: int, *, word: str) -> tuple[list[Occurrence], bool]:
+def first_occurrences(
+    found: Iterator[Occurrence], limit: int, *, word: str, fewest: int = 2
+) -> tuple[list[Occurrence], bool]:
     """At most so many occurrences, and whether there are more.
 
     Raises:
-        NoOccurrenceError: There are fewer than two.
+        NoOccurrenceError: There are fewer than `fewest`.
     """
     kept = list(islice(found, limit))
-    if len(kept) < 2:
-        raise NoOccurrenceError(f"{word!r}: expected at least two occurrences to compare, found {len(kept)}")
+    if len(kept) < fewest:
+        wanted = "at least two occurrences to compare" if fewest > 1 else "an occurrence"
+        raise NoOccurrenceError(f"{word!r}: expected {wanted}, found {len(kept)}")
     return kept, next(found, None) is not None
 
 
@@ -109,11 +113,10 @@ def nearest(vectors: npt.NDArray[np.float32], top: int) -> list[list[list[Neighb
     Returns:
         For each occurrence, for each layer, the nearest first; of equals the one that comes first in the text.
     """
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    vectors = unit(vectors)
     found: list[list[list[Neighbour]]] = [[] for _ in range(len(vectors))]
     for layer in range(vectors.shape[1]):
-        cosines = unit[:, layer] @ unit[:, layer].T
+        cosines = vectors[:, layer] @ vectors[:, layer].T
         for number, row in enumerate(cosines):
             # equal vectors differ in the last bits of their cosine, which must not decide their order
             order = np.argsort(-row.round(5), kind="stable")

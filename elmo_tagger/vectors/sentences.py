@@ -42,13 +42,15 @@ class InputSentence:
         text: The sentence as a line of text, without white space around it.
         tokens: Its words.
         paragraph: Bytes of the input before the line, or the paragraph of raw text, that it is from.
-        line: Number of that line, from 1.
+        paragraph_line: Number of that line, from 1.
+        line: Number of the line that the sentence begins in: another one within a paragraph of raw text.
         end: Bytes of the input read so far.
     """
 
     text: str
     tokens: list[str]
     paragraph: int
+    paragraph_line: int
     line: int
     end: int
 
@@ -91,7 +93,7 @@ class SentenceSource:
 
         Args:
             offset: Begin at this byte, a sentence's `paragraph`; for files that are not packed.
-            first_line: That sentence's `line`.
+            first_line: That sentence's `paragraph_line`.
 
         Raises:
             DataError: A line is not UTF-8 or not what the layout says; names the line. Or the text is a column file or
@@ -136,14 +138,14 @@ class SentenceSource:
     def _raw(self, lines: Iterator[_Line], tokenizer: Tokenizer) -> Iterator[InputSentence]:
         for paragraph in _paragraphs(lines):
             text = "\n".join(line.text for line in paragraph)
-            yield from _tokenized(text, paragraph[0], paragraph[-1].end, tokenizer)
+            yield from _tokenized(text, paragraph[0], paragraph[-1].end, tokenizer, of_lines=True)
 
     def _json(self, lines: Iterator[_Line]) -> Iterator[InputSentence]:
         for line in lines:
             value = self._json_value(line)
             if isinstance(value, list):
                 for tokens in value:
-                    yield InputSentence(" ".join(tokens), tokens, line.start, line.number, line.end)
+                    yield InputSentence(" ".join(tokens), tokens, line.start, line.number, line.number, line.end)
             elif self.tokenizer is not None:
                 yield from _tokenized(value, line, line.end, self.tokenizer)
             else:
@@ -222,13 +224,19 @@ def _paragraphs(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
         yield run
 
 
-def _tokenized(text: str, first: _Line, end: int, tokenizer: Tokenizer) -> Iterator[InputSentence]:
+def _tokenized(
+    text: str, first: _Line, end: int, tokenizer: Tokenizer, *, of_lines: bool = False
+) -> Iterator[InputSentence]:
+    """The sentences of a text; `of_lines` if its line breaks are those of the file."""
+    number, counted = first.number, 0
     for sentence in tokenizer(text):
-        yield InputSentence(" ".join(sentence.tokens), sentence.tokens, first.start, first.number, end)
+        if of_lines:
+            number, counted = number + text.count("\n", counted, sentence.starts[0]), sentence.starts[0]
+        yield InputSentence(" ".join(sentence.tokens), sentence.tokens, first.start, first.number, number, end)
 
 
 def _sentence(text: str, line: _Line) -> InputSentence:
-    return InputSentence(text.strip(), split_at_spaces(text).tokens, line.start, line.number, line.end)
+    return InputSentence(text.strip(), split_at_spaces(text).tokens, line.start, line.number, line.number, line.end)
 
 
 def _conversion(path: str, source: Format) -> str:

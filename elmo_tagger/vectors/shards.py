@@ -251,4 +251,4 @@ def _read_npz(path: Path, first: int) -> tuple[Window, list[Array]]:
         sentences = json.loads(shard["sentences"].tobytes())
     ends = np.cumsum(shapes.prod(axis=1))
     arrays = [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
-    return Window(first, [InputSentence(text, tokens, 0, 0, 0) for text, tokens in sentences]), arrays
+    return Window(first, [InputSentence(text, tokens, 0, 0, 0, 0) for text, tokens in sentences]), arrays

@@ -47,7 +47,7 @@ def slices(source: SentenceSource, *, batch_tokens: int) -> Iterator[Slice]:
     for number, window in enumerate(windows(source.read(), max_tokens=BATCHES_PER_WINDOW * batch_tokens)):
         start, last = window.sentences[0], window.sentences[-1]
         skip = repeated if start.paragraph == before else 0
-        place = (start.paragraph, start.line, skip)
+        place = (start.paragraph, start.paragraph_line, skip)
         yield Slice(number, window.digest, window.first, len(window.sentences), window.tokens, *place)
         here = sum(sentence.paragraph == last.paragraph for sentence in window.sentences)
         repeated = here + (skip if start.paragraph == last.paragraph else 0)

@@ -11,7 +11,7 @@ from elmo_tagger.vectors.windows import Window
 
 
 def window(first: int, words: int, end: int) -> Window:
-    return Window(first, [InputSentence("", ["x"] * words, 0, 1, end)])
+    return Window(first, [InputSentence("", ["x"] * words, 0, 1, 1, end)])
 
 
 @pytest.fixture

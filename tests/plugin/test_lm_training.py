@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Optional
@@ -15,10 +16,12 @@ from allennlp.common import Params
 from allennlp.common.checks import ConfigurationError
 from allennlp.models import Model
 from allennlp.modules.elmo import Elmo, batch_to_ids
+from typer.testing import CliRunner
 
 from elmo_tagger.bilm import Bilm, encode_sentences
 from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.training import count_words, export
+from elmo_tagger.cli.app import app
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
 from elmo_tagger.plugin.lm_reader import LmTextReader
 from tests.bilm.random_models import TOLERANCE, named_weights
@@ -304,3 +307,28 @@ def test_epochs_of_some_batches_go_on_in_the_text(text: Path) -> None:
     rest = [batch for _ in range(4) for batch in again]
     assert [batch == {} for batch in rest] == [True] * 7 + [False] * 13
     assert torch.equal(rest[7]["targets"], passes[7])
+
+
+def test_the_command_says_the_perplexity_of_the_validation(run: Path, text: Path, tmp_path: Path) -> None:
+    """Of the same held-out sentences, which here are a file of their own, and of the weights of the best epoch."""
+    lines = text.read_text().splitlines()
+    held_out = write(tmp_path / "held_out.txt", lines[-math.ceil(len(lines) * 0.1) :])
+    trained = json.loads((run / "metrics.json").read_text())
+    for source in (run, run / "model.tar.gz"):
+        result = CliRunner().invoke(app, ["perplexity", str(source), str(held_out), "--json"])
+        found = json.loads(result.stdout)
+        for name in ("perplexity", "forward_perplexity", "backward_perplexity"):
+            assert found[name] == pytest.approx(trained[f"best_validation_{name}"], rel=1e-5)
+    result = CliRunner().invoke(app, ["perplexity", str(run), str(held_out)])
+    assert re.match(rf"perplexity {found['perplexity']:.2f} \(forward ", result.stdout)
+
+
+def test_what_has_no_softmax_has_no_perplexity(run: Path, text: Path, archive: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "bilm")
+    for source, message in (
+        (tmp_path / "bilm", "an .hdf5 file holds no softmax"),
+        (tmp_path / "bilm" / "weights.hdf5", "an .hdf5 file holds no softmax"),
+        (archive, "expected the training of a biLM (elmo_bilm), with its softmax"),
+    ):
+        result = CliRunner().invoke(app, ["perplexity", str(source), str(text)])
+        assert (result.exit_code, message in result.stderr) == (2, True), result.stderr

@@ -30,7 +30,7 @@ def test_every_place_leads_back_to_its_sentence(tmp_path: Path) -> None:
     sentences = list(source.read())
     assert sentences[-1].end == source.size == path.stat().st_size
     for number, sentence in enumerate(sentences):
-        assert list(source.read(offset=sentence.paragraph, first_line=sentence.line)) == sentences[number:]
+        assert list(source.read(offset=sentence.paragraph, first_line=sentence.paragraph_line)) == sentences[number:]
 
 
 def test_json_lines(tmp_path: Path) -> None:
@@ -53,8 +53,20 @@ def test_raw_text_is_taken_by_paragraph(tmp_path: Path) -> None:
         ["She", "came", "back", "."],
         ["Again", "!"],
     ]
-    assert [(sentence.line, sentence.paragraph) for sentence in found] == [(1, 0), (1, 0), (5, 28)]
+    places = [(sentence.line, sentence.paragraph_line, sentence.paragraph) for sentence in found]
+    assert places == [(1, 1, 0), (1, 1, 0), (5, 5, 28)]
     assert list(source.read(offset=28, first_line=5)) == found[2:]
+
+
+def test_a_sentence_of_raw_text_knows_the_line_that_it_begins_in(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("\nNell left.\nShe came back. Then\nshe slept.\n\n\n  Again! And\nagain.\n")
+    found = {" ".join(each.tokens): each.line for each in SentenceSource(path=str(path), tokenizer=Tokenizer()).read()}
+    assert found == {"Nell left .": 2, "She came back .": 3, "Then she slept .": 3, "Again !": 7, "And again .": 7}
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "Yes.\\nNo."}\n{"text": "Oh."}\n')
+    source = SentenceSource(path=str(path), layout="jsonl", tokenizer=Tokenizer())
+    assert [each.line for each in source.read()] == [1, 1, 2], "a line break within JSON is none of the file"
 
 
 def test_raw_text_in_json_lines(tmp_path: Path) -> None:

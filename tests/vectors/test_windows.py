@@ -8,7 +8,7 @@ LENGTHS = st.lists(st.integers(0, 30), max_size=60)
 
 
 def sentence(length: int) -> InputSentence:
-    return InputSentence("", ["x"] * length, 0, 1, 0)
+    return InputSentence("", ["x"] * length, 0, 1, 1, 0)
 
 
 @given(LENGTHS, st.integers(1, 40), st.integers(1, 9))

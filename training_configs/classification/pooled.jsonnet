@@ -1,10 +1,8 @@
 // The mean of a text's ELMo vectors under one dense layer: a tweet's sentiment, a question's kind.
 //
-//   TRAIN, DEV, TEST               JSON lines with `text` and `label`
+//   TRAIN, DEV, TEST               CSV, TSV or JSON lines (.jsonl) with the columns `text` and `label`
 //   ELMO_OPTIONS, ELMO_WEIGHTS     the biLM
-//   ELMO_PROJECTION_DIM            its lstm.projection_dim (512 for the published large ones)
 local lib = import '../lib/classifier.libsonnet';
-local dim = lib.elmo_dim(std.parseInt(std.extVar('ELMO_PROJECTION_DIM')));
 
 {
   dataset_reader: lib.reader(),
@@ -12,11 +10,7 @@ local dim = lib.elmo_dim(std.parseInt(std.extVar('ELMO_PROJECTION_DIM')));
   validation_data_path: std.extVar('DEV'),
   test_data_path: std.extVar('TEST'),
   evaluate_on_test: true,
-  model: {
-    type: 'basic_classifier',
-    text_field_embedder: lib.embedder(std.extVar('ELMO_OPTIONS'), std.extVar('ELMO_WEIGHTS'), dropout=0.0),
-    seq2vec_encoder: lib.masked_mean(dim),
-    feedforward: lib.dense(dim),
+  model: lib.classifier(lib.embedder(std.extVar('ELMO_OPTIONS'), std.extVar('ELMO_WEIGHTS'), dropout=0.0)) {
     regularizer: lib.l2(),
   },
   data_loader: lib.shuffled(32),

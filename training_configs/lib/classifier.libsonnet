@@ -1,47 +1,29 @@
-// What the classifier configs share: AllenNLP's own reader and model around elmo_hdf5.
+// What the classifier configs share. Every width follows from the biLM's options: elmo_classifier finds it.
 {
-  // {"text": "tokens set apart by spaces", "label": "..."}, one a line.
-  reader():: {
-    type: 'text_classification_json',
-    tokenizer: 'just_spaces',
-    // `tokens` is for the output alone: basic_classifier looks the words up that it prints.
-    token_indexers: { elmo: { type: 'elmo_hdf5' }, tokens: { type: 'single_id' } },
-  },
+  // A text and its label a row: CSV, TSV or JSON lines.
+  reader():: { type: 'text_csv', token_indexers: { elmo: { type: 'elmo_hdf5' } } },
 
   shuffled(batch_size):: {
     type: 'pinned',
     batch_sampler: { type: 'bucket', batch_size: batch_size, sorting_keys: ['tokens'] },
   },
 
-  // Width of a token's vector: both directions.
-  elmo_dim(projection_dim):: 2 * projection_dim,
-
   embedder(options_file, weight_file, dropout):: {
     token_embedders: {
       elmo: { type: 'elmo_hdf5', options_file: options_file, weight_file: weight_file, dropout: dropout },
-      tokens: { type: 'empty' },
     },
   },
 
-  // Mean over the words, without padding.
-  masked_mean(dim):: { type: 'boe', embedding_dim: dim, averaged: true },
+  // One vector a text -> dense relu -> labels. Without a seq2vec_encoder that vector is the mean over the words.
+  classifier(embedder, seq2vec_encoder=null, hidden_dim=256, dropout=0.2):: {
+    type: 'elmo_classifier',
+    text_field_embedder: embedder,
+    [if seq2vec_encoder != null then 'seq2vec_encoder']: seq2vec_encoder,
+    feedforward: { num_layers: 1, hidden_dims: hidden_dim, activations: 'relu', dropout: dropout },
+  },
 
   // Both directions' last states, side by side.
-  bilstm(input_dim, hidden_size):: {
-    type: 'lstm',
-    input_size: input_dim,
-    hidden_size: hidden_size,
-    bidirectional: true,
-  },
-
-  // pooled vector -> dense relu -> labels.
-  dense(input_dim, hidden_dim=256, dropout=0.2):: {
-    input_dim: input_dim,
-    num_layers: 1,
-    hidden_dims: hidden_dim,
-    activations: 'relu',
-    dropout: dropout,
-  },
+  bilstm(hidden_size):: { type: 'lstm', hidden_size: hidden_size, bidirectional: true },
 
   l2(alpha=0.001):: { regexes: [['_feedforward.*weight', { type: 'l2', alpha: alpha }]] },
 
