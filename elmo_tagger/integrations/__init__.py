@@ -1,1 +1,4 @@
-"""Thin doors from other libraries to the tagger: `spacy`, a pipeline component; `hub`, for huggingface.co."""
+"""Thin doors from other libraries to the tagger.
+
+`spacy` has a pipeline component, `presidio` a recogniser of personal data, `hub` taggers on huggingface.co.
+"""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from elmo_tagger.serve.problems import queue_full
 from elmo_tagger.tagger.predictions import Prediction
 
+_LONGEST_WAIT = 10  # times the wait, while requests keep coming
 Sentence = Sequence[str]
 Predict = Callable[[list[Sentence], int], list[Prediction]]
 """What tags sentences, with that many taggings of each."""
@@ -38,13 +39,13 @@ class Batcher:
 
     Requests take turns: each gives a sentence, then each the next one, until the batch is full. So a long document
     waits for itself, not short ones for it. While a batch is computed others gather; a batch that is not full waits for
-    company, shortly.
+    company, as long as it keeps coming.
 
     Args:
         predict: Tags sentences; what it says of one may not depend on the others.
         max_batch_tokens: Of a batch; a longer sentence goes alone.
         max_waiting_tokens: Of all requests.
-        wait: Seconds for which a batch that is not full waits.
+        wait: Seconds without a request after which a batch that is not full is computed.
         observe: Is told sentences and tokens of each batch.
     """
 
@@ -72,13 +73,22 @@ class Batcher:
         with ThreadPoolExecutor(1, thread_name_prefix="network") as network:
             while True:
                 await self._arrived.wait()
-                if self._wait and self.waiting_tokens < self._max_batch_tokens:
-                    await asyncio.sleep(self._wait)
+                await self._gather()
                 batch = self._take()
                 if not batch:  # nobody waits any more
                     self._arrived.clear()
                     continue
                 await self._compute(batch, network)
+
+    async def _gather(self) -> None:
+        """Wait until the batch is full, nobody has come for a while, or the first has waited for long."""
+        for _ in range(_LONGEST_WAIT):
+            before = len(self._requests)
+            if not self._wait or self.waiting_tokens >= self._max_batch_tokens:
+                return
+            await asyncio.sleep(self._wait)
+            if len(self._requests) <= before:
+                return
 
     @property
     def is_full(self) -> bool:
