@@ -59,7 +59,7 @@ def test_an_old_archive_becomes_a_folder_that_tags() -> None:
     ("arguments", "message"),
     [
         (["none.tar.gz", "new"], "error: none.tar.gz: No such file or directory"),
-        (["old.tar.gz", "new"], "elmo: the options of its biLM are missing: give its options.json as options_file, or"),
+        (["old.tar.gz", "new"], "error: old.tar.gz: token_embedders.elmo: the options of its biLM are missing"),
         (["old.tar.gz", "new", "--options", "none.json"], "error: none.json: No such file or directory"),
         (["old.tar.gz", "new", "--options", "in.txt"], "error: in.txt: expected a JSON object"),
         (["old.tar.gz", "new", "--options", "options.json", "--allennlp", "x"], "such as 0.9 or 1.2.1, received 'x'"),

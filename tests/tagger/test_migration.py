@@ -237,7 +237,8 @@ def test_options_come_from_the_user_then_the_archive_then_the_published_ones(tmp
     assert [each["token_embedders"]["elmo"]["options"]["lstm"]["cell_clip"] for each in held] == [3, 0.01]
     assert any(change.endswith(f"options added, from {other}") for change in given.changes)
     with pytest.raises(
-        ConfigError, match=r"elmo: the options of its biLM are missing: give .*options_file, or --options"
+        ConfigError,
+        match=r"old.tar.gz: token_embedders.elmo: the options of its biLM are missing, .*options_file, or --options",
     ):
         from_archive(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
@@ -407,7 +408,11 @@ def test_the_first_name_of_the_encoder_is_read(tmp_path: Path) -> None:
 
 
 WRONG_CONFIGS: list[tuple[str, Any, str]] = [
-    ("model.type", "srl", "model.type: expected a tagger, one of crf_tagger.*received 'srl'"),
+    (
+        "model.type",
+        "srl",
+        "model.type: expected a tagger, one of crf_tagger.*received 'srl': the engine does not have it; `allennlp",
+    ),
     ("model.type", ["x"], r"model.type: expected a tagger.*received \['x'\]"),
     ("model.encoder.type", "alternating_lstm", "received 'alternating_lstm', expected one of"),
     ("model.text_field_embedder", 3, "model.text_field_embedder: expected an object, received 3"),

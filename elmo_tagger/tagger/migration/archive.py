@@ -16,7 +16,7 @@ from elmo_tagger.tagger.assembly import LoadError
 from elmo_tagger.tagger.card import Card
 from elmo_tagger.tagger.config import ElmoConfig, TaggerConfig, TextFieldEmbedderConfig
 from elmo_tagger.tagger.folder import Parts
-from elmo_tagger.tagger.json_fields import read_value
+from elmo_tagger.tagger.json_fields import ConfigError, read_value
 from elmo_tagger.tagger.migration import weights as old_weights
 from elmo_tagger.tagger.migration.age import age_of
 from elmo_tagger.tagger.migration.config import SOFTMAX, OldConfig, left_out
@@ -109,7 +109,7 @@ def complete(
         changes: Where each change is told.
 
     Raises:
-        ConfigError: A description is none.
+        ConfigError: A description is none, or the options of a biLM are nowhere.
         LoadError: Weights of AllenNLP's embedder are missing.
     """
     embedders = dict(config.model.text_field_embedder.token_embedders)
@@ -161,6 +161,12 @@ def _translated(
     elif options is not None:
         changes.append(f"{prefix}options added, from {options.source}")
     chosen = options or published
+    if chosen is None and embedder.options is None:
+        key = prefix.removeprefix("text_field_embedder.token_embedder_")[:-1]
+        raise ConfigError(
+            f"{name}: token_embedders.{key}: the options of its biLM are missing, and nobody has published one of its "
+            "shape: give its options.json as options_file, or --options"
+        )
     return embedder if chosen is None else replace(embedder, options=chosen.to_dict())
 
 

@@ -12,7 +12,7 @@ from elmo_tagger.archives import Archive
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.errors import shown
 from elmo_tagger.tagger.config import CnnConfig
-from elmo_tagger.tagger.json_fields import ConfigError
+from elmo_tagger.tagger.json_fields import NOT_OURS, ConfigError
 from elmo_tagger.tagger.migration.age import FTA, Age
 from elmo_tagger.tagging.schemes import is_tag
 
@@ -78,7 +78,7 @@ class OldConfig:
         if kind not in (*CRF, SOFTMAX):
             raise ConfigError(
                 f"{self._archive.label('config.json')}: model.type: expected a tagger, one of {', '.join(CRF)}, "
-                f"{SOFTMAX}, received {shown(kind)}"
+                f"{SOFTMAX}, received {shown(kind)}: {NOT_OURS}"
             )
         if self.is_softmax:
             self.model |= {"type": CRF[0], "include_start_end_transitions": False}
