@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
@@ -74,14 +74,9 @@ def tag(
     from elmo_tagger.cli import tag_outputs
     from elmo_tagger.cli.tag_inputs import check_inputs, read_items
     from elmo_tagger.text.formats.format import FileOptions
-    from elmo_tagger.text.outputs import Output
 
     paths = files or [STANDARD_INPUT]
-    to_file = output is not None and output != "-"
-    target = Output(output, inputs=[model, *paths], force=force) if to_file and output is not None else None
-    write = tag_outputs.writer_of(output) if target and output is not None and not is_pipe(output) else None
-    if top_k is not None and top_k > 1 and write not in (None, tag_outputs.write_json_lines):
-        raise ElmoTaggerError(f"--top-k {top_k}: {output} has no place for several taggings: expected .jsonl")
+    write = _writer(output, inputs=[model, *paths], force=force, top_k=top_k)
     known = FileOptions(format=file_format, token_column=token_column, separator=separator, encoding=encoding)
     check_inputs(paths, known)
     bad = _BadLines()
@@ -93,15 +88,29 @@ def tag(
         {"min_confidence": min_confidence, "top_k": top_k, "batch_size": 1 if typed else batch_size},
         workers or 0 if ray else None,
     )
-    coloured = output is None and sys.stdout.isatty()
-    tagged = _tagged(items, work, total=_total(paths), quiet=quiet or coloured or typed)
-    if target is not None:
-        (write or tag_outputs.write_json_lines)(tagged, target)
-    elif coloured:
-        tag_outputs.print_coloured(tagged)
-    else:
-        tag_outputs.print_json_lines(tagged)
+    quiet = quiet or typed or write is tag_outputs.print_coloured
+    write(_tagged(items, work, total=_total(paths), quiet=quiet))
     bad.say()
+
+
+def _writer(output: str | None, *, inputs: list[str], force: bool, top_k: int | None) -> Callable[[Tagged], None]:
+    """What takes the documents, once it is clear that it can.
+
+    Raises:
+        OutputError: The file is an input, or is there already.
+        ElmoTaggerError: There is no such kind of output, or it has no place for several taggings.
+    """
+    from elmo_tagger.cli import tag_outputs
+    from elmo_tagger.text.outputs import Output
+
+    if output is None or output == "-":
+        coloured = output is None and sys.stdout.isatty()
+        return tag_outputs.print_coloured if coloured else tag_outputs.print_json_lines
+    target = Output(output, inputs=inputs, force=force)
+    write = tag_outputs.write_json_lines if is_pipe(output) else tag_outputs.writer_of(output)
+    if top_k is not None and top_k > 1 and write is not tag_outputs.write_json_lines:
+        raise ElmoTaggerError(f"--top-k {top_k}: {output} has no place for several taggings: expected .jsonl")
+    return lambda tagged: write(tagged, target)
 
 
 class _Work(NamedTuple):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from elmo_tagger.cli.tag_inputs import Item
 from elmo_tagger.tagger import Document, Tagger, load
 from elmo_tagger.vectors.compute import chosen_device
 from elmo_tagger.vectors.ray_job import import_ray
+
+WINDOW = 2**16
+"""Documents that are read before the first of them are handed out; workers load the model once for each window."""
 
 
 class Worker:
@@ -42,7 +46,7 @@ def tag_with_ray(
     pipe_options: dict[str, Any],
     workers: int | None,
 ) -> Iterator[tuple[Item, Document]]:
-    """Tags documents with a cluster; all of the input is read before.
+    """Tags documents with a cluster, `WINDOW` of them after the other, so that memory does not grow with the input.
 
     Args:
         items: The documents.
@@ -54,9 +58,18 @@ def tag_with_ray(
     Yields:
         As `items`, in their order.
     """
-    known = list(items)
-    if not known:
-        return
+    items = iter(items)
+    while known := list(islice(items, WINDOW)):
+        yield from _tag_window(known, model, load_options, pipe_options, workers)
+
+
+def _tag_window(
+    known: Sequence[Item],
+    model: str,
+    load_options: dict[str, Any],
+    pipe_options: dict[str, Any],
+    workers: int | None,
+) -> Iterator[tuple[Item, Document]]:
     ray = import_ray()
     if not ray.is_initialized():
         ray.init(log_to_driver=False)

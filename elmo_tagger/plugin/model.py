@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
 import torch
-from allennlp.common import Lazy
+from allennlp.common import Lazy, Params
 from allennlp.common.checks import ConfigurationError, check_dimensions_match
 from allennlp.data import TextFieldTensors, Vocabulary
 from allennlp.models.model import Model
@@ -93,21 +93,8 @@ class ElmoBilstmCrf(SequenceTagger, Model):
     ) -> None:
         if loss_reduction not in REDUCTIONS:
             raise ConfigurationError(f"loss_reduction {loss_reduction!r}: expected one of {', '.join(REDUCTIONS)}")
-        names = vocab.get_index_to_token_vocabulary(label_namespace)
-        tags = [names[index] for index in range(len(names))]
-        if not tags:
-            raise ConfigurationError(f"the vocabulary has no tags in its namespace {label_namespace!r}")
-        width = text_field_embedder.get_output_dim()
-        built_encoder = built(encoder, width)
-        check_dimensions_match(width, built_encoder.get_input_dim(), "embedder output dim", "encoder input dim")
-        width = built_encoder.get_output_dim()
-        built_feedforward: Optional[FeedForward] = None
-        if feedforward is not None:
-            built_feedforward = built(feedforward, width)
-            check_dimensions_match(
-                width, built_feedforward.get_input_dim(), "encoder output dim", "feedforward input dim"
-            )
-            width = built_feedforward.get_output_dim()
+        tags = _tags(vocab, label_namespace)
+        built_encoder, built_feedforward, width = _fitted(text_field_embedder, encoder, feedforward)
         # TimeDistributed for the sake of the parameter's name in old archives.
         projection = TimeDistributed(torch.nn.Linear(width, len(tags)))
         crf = ConditionalRandomField(
@@ -140,7 +127,9 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
         self._accuracies = {"accuracy": CategoricalAccuracy(), "accuracy3": CategoricalAccuracy(top_k=3)}
-        self._of_tags = FBetaVerboseMeasure(index_to_label=names) if verbose_metrics and self._f1 is None else None
+        self._of_tags = (
+            FBetaVerboseMeasure(index_to_label=dict(enumerate(tags))) if verbose_metrics and self._f1 is None else None
+        )
         self._decoder = Decoder(self.crf, self.tags, label_encoding)
         initializer(self)
 
@@ -254,6 +243,29 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         return -(likelihood.mean() if self.loss_reduction == "mean" else likelihood.sum())
 
 
+def _tags(vocab: Vocabulary, namespace: str) -> List[str]:
+    """The tags by id."""
+    names = vocab.get_index_to_token_vocabulary(namespace)
+    if not names:
+        raise ConfigurationError(f"the vocabulary has no tags in its namespace {namespace!r}")
+    return [names[index] for index in range(len(names))]
+
+
+def _fitted(
+    embedder: TextFieldEmbedder, encoder: Lazy[Seq2SeqEncoder], feedforward: Optional[Lazy[FeedForward]]
+) -> Tuple[Seq2SeqEncoder, Optional[FeedForward], int]:
+    """Encoder and feed-forward, each as wide as what precedes it, and the width of what they give."""
+    width = embedder.get_output_dim()
+    built_encoder = built(encoder, width)
+    check_dimensions_match(width, built_encoder.get_input_dim(), "embedder output dim", "encoder input dim")
+    width = built_encoder.get_output_dim()
+    if feedforward is None:
+        return built_encoder, None, width
+    dense = built(feedforward, width)
+    check_dimensions_match(width, dense.get_input_dim(), "encoder output dim", "feedforward input dim")
+    return built_encoder, dense, dense.get_output_dim()
+
+
 def _scheme_wanted(argument: str, value: Optional[bool], label_encoding: Optional[str]) -> bool:
     """Whether to do what needs the tags' scheme: as told, by default if there is one."""
     if value and label_encoding is None:
@@ -290,5 +302,5 @@ def built(part: Union[Lazy[T], T], width: int) -> T:
     """A part whose input has this width. Its config may repeat the width, under any of AllenNLP's names for it."""
     if not isinstance(part, Lazy):
         return part
-    given = part._params.keys()
+    given = part._params.keys() if isinstance(part._params, Params) else ()  # else the short form, a type's name
     return part.construct(**{name: width for name in ("input_size", "input_dim", "embedding_dim") if name not in given})

@@ -94,6 +94,8 @@ def _read_union(choices: Sequence[Any], raw: object, where: str) -> Any:
     if raw is None and type(None) in choices:
         return None
     parts = [choice for choice in choices if _is_part(choice)]
+    if isinstance(raw, str) and str not in choices and any(hasattr(part, "TYPES") for part in parts):
+        raw = {"type": raw}  # AllenNLP's short form
     if isinstance(raw, Mapping) and parts:
         known = {name: part for part in parts for name in getattr(part, "TYPES", (None,))}
         name = raw.get("type")

@@ -273,6 +273,7 @@ def test_through_ray_in_order(model: str, monkeypatch: pytest.MonkeyPatch) -> No
             return {"CPU": 2.0}
 
     monkeypatch.setattr(tag_ray, "import_ray", lambda: Ray)
+    monkeypatch.setattr(tag_ray, "WINDOW", 7)
     Path("many.txt").write_text("\n\n".join(f"Emma {n} flew to Oslo." for n in range(10)))
     shared = run(model, "many.txt", "--ray", "--batch-size", "3")
     assert shared.exit_code == 0

@@ -212,6 +212,7 @@ def test_widths_follow_from_the_embedder() -> None:
     built = model(encoder=encoder, feedforward=feedforward)
     assert isinstance(built, ElmoBilstmCrf)
     assert (built.encoder.get_input_dim(), built._feedforward.get_input_dim()) == (7, 10)
+    assert model(encoder="pass_through").encoder.get_output_dim() == 7  # the short form of a part
 
 
 @pytest.mark.parametrize(

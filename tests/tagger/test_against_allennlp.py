@@ -99,6 +99,12 @@ def test_a_document_alone_is_tagged_as_allennlp_predict_tags_it(pair: Pair, inpu
         assert_same(pair.tagger(given, top_k=3), pair.predictor.predict_json(given))
 
 
+def test_the_bytes_of_an_archive_are_as_good_as_the_file(tiny_bilm: dict[str, str], tmp_path: Path) -> None:
+    archive = make_archive(configs(tiny_bilm)["quickstart"], tmp_path / "run")
+    text = "Emma Stone flew to Oslo. They flew home."
+    assert elmo_tagger.load(archive.read_bytes())(text).to_json() == elmo_tagger.load(archive)(text).to_json()
+
+
 def test_a_document_does_not_depend_on_its_batch(pair: Pair, inputs: list[dict[str, Any]]) -> None:
     for size in (1, 7):
         batched = pair.tagger.pipe(inputs[::4], batch_size=size, top_k=3)

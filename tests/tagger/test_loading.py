@@ -210,18 +210,29 @@ def test_a_part_that_nobody_knows_is_named(tagger: Tagger, folder: Path, path: s
     assert "\n" not in str(caught.value)
 
 
+def test_a_part_may_be_given_by_its_name_alone() -> None:
+    for path, kind in (("model.encoder", "pass_through"), ("token_indexers.elmo", "elmo_hdf5")):
+        assert TaggerConfig.from_dict(changed(path, kind)) == TaggerConfig.from_dict(changed(path, {"type": kind}))
+    with pytest.raises(ConfigError, match=r"model\.encoder\.type: received 'transformer', expected one of lstm"):
+        TaggerConfig.from_dict(changed("model.encoder", "transformer"))
+
+
 def test_a_config_is_written_as_it_is_read(tagger: Tagger) -> None:
     assert TaggerConfig.from_dict(json.loads(json.dumps(tagger.config.to_dict()))) == tagger.config
 
 
 HEAVY = ("torchvision", "transformers", "scipy", "sklearn", "pandas", "torch._dynamo", "allennlp", "seqeval")
+SPACY = ("spacy", "h5py")  # which spaCy imports where it is installed
 
 
 def test_a_prediction_imports_little(folder: Path) -> None:
     code = (
         "import sys, elmo_tagger\n"
-        f"elmo_tagger.load({str(folder)!r})('Emma Stone flew to Oslo.')\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+        f"tagger = elmo_tagger.load({str(folder)!r})\n"
+        "tagger.tag(['Emma', 'flew'])\n"
+        f"found = [name for name in {SPACY!r} if name in sys.modules]\n"
+        "tagger('Emma Stone flew to Oslo.')\n"
+        f"print(found + [name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,6 +19,9 @@ from elmo_tagger.bilm.factors import SCALE, Factor
 from elmo_tagger.bilm.options import CHARACTERS, Options
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.outputs import Target, errors_at_the_end, new_folder
+
+if TYPE_CHECKING:
+    import h5py  # imported where it is used: a tagger's biLM comes from its own archive
 
 OPTIONS_NAME, WEIGHTS_NAME = "options.json", "weights.hdf5"
 MAX_DEPTH = 10  # groups in each other; bilm-tf makes five
@@ -163,6 +166,8 @@ def check(options: Options, path: str | Path) -> None:
 @contextmanager
 def _opened(options: Options, path: Path) -> Iterator[dict[str, h5py.Dataset]]:
     """The datasets of a file that fits the options; those of a projection that it leaves out are not among them."""
+    import h5py
+
     with path.open("rb"):  # h5py's message for a missing file is hard to read
         pass
     try:
@@ -191,6 +196,8 @@ def save(model: nn.Module, options: Options, directory: Target, *, dtype: str = 
         ValueError: Another dtype, or values that it cannot hold.
         OSError: The directory cannot be written.
     """
+    import h5py
+
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(_DTYPES)}, received {dtype!r}")
     tensors = {name: tensor.cpu() for name, tensor in _tensors(model).items()}
@@ -214,6 +221,8 @@ def _as(dtype: str, slot: Slot, tensors: Mapping[str, Tensor]) -> npt.NDArray[np
 
 def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
     """All datasets by their path; whatever could read another file is refused before it is opened."""
+    import h5py
+
     datasets: dict[str, h5py.Dataset] = {}
     seen, waiting = {file["/"]}, [("", file["/"])]
     while waiting:  # a loop: h5py's own visits recurse in C, and end the process in a file of many levels
@@ -240,6 +249,8 @@ def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
 
 
 def _kind(link: object) -> str:
+    import h5py
+
     if isinstance(link, h5py.ExternalLink):
         return f"link to {link.path} of another file, {link.filename}"
     return f"soft link to {link.path}" if isinstance(link, h5py.SoftLink) else "link of an unknown kind"

@@ -1,0 +1,99 @@
+"""Whether `elmo_tagger.load` says what `allennlp predict` says: real documents, every shipped config.
+
+    PYTHONPATH=. python benchmarks/agreement.py ../shared/data/ner/*/*.conll --documents 1000
+
+Each archive has a config of `training_configs/`, made small, and weights that are drawn so that many tags are unsure.
+Tags, offsets and n-best lists have to be equal; of confidences the largest difference is printed. `allennlp predict`
+has batches of 32; the tagger has its own, and then each tenth document alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from allennlp.models.archival import load_archive
+from allennlp.predictors import Predictor
+
+import elmo_tagger
+from elmo_tagger.text.columns import read_columns
+from tests.bilm.random_models import random_bilm, raw_options
+from tests.tagger.archives import make_archive, shipped
+
+CONFIGS = ("quickstart", "conll2003", "wnut17", "elmo_only", "elmo_and_vectors", "static_baseline", "fine_tuning")
+
+
+def documents(paths: Iterable[Path], count: int) -> list[dict[str, Any]]:
+    """Texts of one to three sentences, drawn from all files."""
+    drawn = random.Random(1)
+    sentences = [" ".join(each.tokens) for path in paths for each in read_columns(path)]
+    return [{"text": " ".join(drawn.sample(sentences, drawn.randint(1, 3))), "id": n} for n in range(count)]
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[float]:
+    """Of all probabilities of a document; they are taken out of both.
+
+    Raises:
+        ValueError: Another number of entities or taggings.
+    """
+    pairs = list(zip(ours["entities"], theirs["entities"], strict=True))
+    for one, other in zip(ours.get("n_best", []), theirs.get("n_best", []), strict=True):
+        pairs += zip(one, other, strict=True)
+    for one, other in pairs:
+        one.pop("log_probability", None), other.pop("log_probability", None)
+        for name in ("confidence", "probability"):
+            if name in one:
+                yield abs(one.pop(name) - other.pop(name))
+
+
+def compare(found: Iterable[Any], expected: Iterable[dict[str, Any]]) -> tuple[int, float]:
+    """Documents that differ in anything but probabilities, and the largest difference of those of the others."""
+    wrong, largest = 0, 0.0
+    for document, theirs in zip(found, expected, strict=True):
+        ours, copy = document.to_json(), {**theirs, "entities": [dict(each) for each in theirs["entities"]]}
+        copy["n_best"] = [[dict(each) for each in sentence] for sentence in theirs["n_best"]]
+        try:
+            largest = max(largest, *differences(ours, copy), 0.0)
+        except ValueError:
+            wrong += 1
+        else:
+            wrong += ours != copy
+    return wrong, largest
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--documents", type=int, default=1000)
+    parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=CONFIGS)
+    arguments = parser.parse_args()
+    inputs = documents(arguments.files, arguments.documents)
+    with tempfile.TemporaryDirectory() as scratch:
+        random_bilm(raw_options(max_characters_per_token=50), scale=0.5).save(scratch)
+        bilm = {"options_file": f"{scratch}/options.json", "weight_file": f"{scratch}/weights.hdf5"}
+        for name in arguments.configs:
+            directory = Path(scratch) / name
+            directory.mkdir()
+            archive = make_archive(shipped(name, bilm, directory), directory / "run")
+            predictor = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 3}), "entities")
+            batches = (inputs[first : first + 32] for first in range(0, len(inputs), 32))
+            expected = list(itertools.chain.from_iterable(map(predictor.predict_batch_json, batches)))
+            tagger = elmo_tagger.load(archive)
+            together = compare(tagger.pipe(inputs, top_k=3), expected)
+            alone = compare((tagger(each, top_k=3) for each in inputs[::10]), expected[::10])
+            entities = sum(len(each["entities"]) for each in expected)
+            print(
+                f"{name}: {len(inputs)} documents, {entities} entities; in batches {together[0]} differ, probabilities "
+                f"by at most {together[1]:.1e}; alone {alone[0]} of {len(inputs[::10])}, {alone[1]:.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
