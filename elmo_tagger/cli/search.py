@@ -46,18 +46,18 @@ def search(
         raise ElmoTaggerError("--layers: expected one vector a word: average, top, concat or a number, received all")
     source = SentenceSource(path=input, layout=layout_of(input), tokenizer=tokenizer if raw else None)
     vectors = SentenceVectors(load_bilm(weights, options), Request(layers=layers, pooling=pool))
+    wanted = [] if query == "-" else vectors([tokens])
     if index is None:
-        blocks = searching.computed(source, vectors)
+        found = searching.search(searching.computed(source, vectors), wanted[0], top)
     else:
         settings = searching.settings_of(source, vectors)
         if force or not index.exists():
             target = Output(index, inputs=[input], force=force)
             count = searching.write_index(target, searching.computed(source, vectors), settings)
             typer.echo(f"{index}: {count:,} sentences", err=True)
-        blocks = searching.read_index(index, settings)
-    if query == "-":
-        return
-    found = searching.search(blocks, vectors([tokens])[0], top)
+        if query == "-":
+            return
+        found = searching.search_index(index, settings, wanted[0], top)
     if as_json:
         print_json([{"cosine": each.cosine, "line": each.item.number, "text": each.item.text} for each in found])
         return

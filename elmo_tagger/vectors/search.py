@@ -103,15 +103,18 @@ def _create(file: h5py.File, width: int) -> None:
     file.create_dataset("lines", (0,), np.int64, maxshape=(None,), chunks=(1024,))
 
 
-def read_index(path: str | Path, settings: dict[str, Any]) -> Iterator[Block]:
-    """The blocks of an index.
+def search_index(path: str | Path, settings: dict[str, Any], query: Vectors, top: int) -> list[Found[Line]]:
+    """As `search`, in an index; the texts of what is found alone are read.
 
     Args:
         path: The file.
         settings: What it has to be of.
+        query: (D,).
+        top: How many.
 
     Raises:
         IndexFileError: It is damaged, or of something else.
+        OSError: There is no such file.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -122,11 +125,15 @@ def read_index(path: str | Path, settings: dict[str, Any]) -> Iterator[Block]:
                     f"{path}: an index of something else ({', '.join(changed)} differ): expected another name, or "
                     "--force to make it anew"
                 )
+            nearest: Nearest[int] = Nearest(query[None], top)
             for start in range(0, len(file["vectors"]), _BLOCK):
-                part = slice(start, start + _BLOCK)
-                texts = file["texts"].asstr()[part]
-                numbers = file["lines"][part].tolist()
-                yield file["vectors"][part], [Line(*pair) for pair in zip(texts, numbers, strict=True)]
+                block = file["vectors"][start : start + _BLOCK]
+                nearest.show(block, range(start, start + len(block)))
+            texts, numbers = file["texts"].asstr(), file["lines"]
+            return [
+                Found(each.cosine, Line(texts[each.item], int(numbers[each.item])), each.vector)
+                for each in nearest.found()[0]
+            ]
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, (IndexFileError, FileNotFoundError)):
             raise

@@ -70,6 +70,8 @@ def _given(base: str, tmp_path: Path) -> dict[str, Any]:
             "reader": DatasetReader.by_name("lm_text")(prepared_dir=str(tmp_path / "prepared")),
             "data_path": str(text),
         }
+    if base == "TrainerCallback":
+        return {"serialization_dir": str(tmp_path)}
     if base == "LearningRateScheduler":
         import torch
 
