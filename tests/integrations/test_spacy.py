@@ -41,6 +41,19 @@ def test_entities_are_the_taggers_own(tagger: Tagger, folder: Path) -> None:
     assert len(doc.ents) > 1
 
 
+def test_a_temperature_moves_confidences_and_no_entity_and_is_saved(folder: Path, tmp_path: Path) -> None:
+    cooler = make_tagger()
+    cooler.model.crf.temperature.fill_(3.0)
+    cooler.save(tmp_path / "cooler")
+    plain, nlp = pipeline(folder)(TEXT), pipeline(tmp_path / "cooler")
+    nlp.to_disk(tmp_path / "nlp")
+    for doc in (nlp(TEXT), next(nlp.pipe([TEXT])), spacy.load(tmp_path / "nlp")(TEXT)):
+        assert doc.to_json()["ents"] == plain.to_json()["ents"]
+        confidences = [entity._.confidence for entity in doc.ents]
+        assert confidences == pytest.approx([each.confidence for each in cooler(TEXT).entities], abs=2e-6)
+        assert confidences != pytest.approx([entity._.confidence for entity in plain.ents], abs=1e-3)
+
+
 def test_pipe_equals_a_call_for_each(folder: Path) -> None:
     nlp = pipeline(folder)
     texts = [TEXT, "", "Oslo", " \n ", TEXT * 3]
