@@ -3,11 +3,13 @@
     python benchmarks/tagger.py start runs/quickstart/model.tar.gz     processor time of whole processes
     python benchmarks/tagger.py pipe runs/quickstart/model.tar.gz      10,000 sentences beside `allennlp predict`'s way
     python benchmarks/tagger.py spacy runs/quickstart/model.tar.gz --train train.conll    and beside spaCy's `ner`
-    python benchmarks/tagger.py memory runs/quickstart/model.tar.gz --sentences 1000000
+    python benchmarks/tagger.py memory runs/quickstart/model.tar.gz --lines corpus.txt.xz --sentences 1000000
 
 Processor time is what other work on the machine adds least to; all contenders of a row run in turns. `pipe` gives both
 sides the same raw sentences; `allennlp` is the predictor `entities` with batches of 32, its start not counted. `spacy`
-trains spaCy's `ner` over its default `tok2vec` on the same columns before both tag the same texts.
+trains spaCy's `ner` over its default `tok2vec` on the same columns before both tag the same texts. The hardware's limit
+is that of the products that every token needs, at the speed of a large square product. For `memory` give lines of ever
+new text, since words that were met before take no memory.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +146,29 @@ def spacy_side(train: Path, epochs: int) -> Callable[[list[str]], int]:
     return lambda texts: sum(len(doc) for doc in nlp.pipe(texts))
 
 
-def memory(model: str, texts: list[str], sentences: int) -> Iterator[dict[str, float]]:
+def limit(model: str) -> float:
+    """Tokens a second if each token's products alone took time; not the CNN's, which a known word is spared."""
+    import torch
+    from measure import peak_flops
+
+    import elmo_tagger
+
+    weights = elmo_tagger.load(model).model.named_parameters()
+    others = ("char_cnn", "static", "crf")
+    products = sum(
+        each.numel() for name, each in weights if each.dim() > 1 and not any(part in name for part in others)
+    )
+    return peak_flops(torch.float32) / (2 * products)
+
+
+def memory(model: str, texts: Iterable[str], sentences: int) -> Iterator[dict[str, float]]:
     """Memory of the process, in MiB, as a stream of sentences passes."""
     import elmo_tagger
 
     before = _resident()
     tagger = elmo_tagger.load(model)
     yield {"sentences": 0, "MiB": _resident(), "MiB of loading": _resident() - before}
-    stream = itertools.islice(itertools.cycle(texts), sentences)
+    stream = itertools.islice(texts, sentences)
     for number, _ in enumerate(tagger.pipe(stream), start=1):
         if number % (sentences // 10) == 0:
             yield {"sentences": number, "MiB": _resident()}
@@ -170,6 +187,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sentences", type=int, default=10_000)
     parser.add_argument("--text", type=Path, default=Path("fixtures/quickstart/test.conll"))
+    parser.add_argument("--lines", type=Path, help="for memory: a text a line, packed if named .gz or .xz")
     parser.add_argument("--train", type=Path, default=Path("fixtures/quickstart/train.conll"))
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -181,14 +199,19 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         texts = texts_of(arguments.text, min(arguments.sentences, 10_000))
         if arguments.what == "memory":
-            rows = memory(arguments.model, texts, arguments.sentences)
+            from elmo_tagger.text.files import read_text_lines
+
+            lines = (
+                (line for _, line in read_text_lines(arguments.lines)) if arguments.lines else itertools.cycle(texts)
+            )
+            rows = memory(arguments.model, lines, arguments.sentences)
         else:
             sides = {"elmo_tagger": our_side(arguments.model)}
             if arguments.what == "pipe":
                 sides["allennlp predict"] = allennlp_side(arguments.model)
             else:
                 sides["spaCy ner"] = spacy_side(arguments.train, epochs=5)
-            rows = [in_turns(sides, texts, parts=10)]
+            rows = [{**in_turns(sides, texts, parts=10), "the hardware's limit, tokens/s": limit(arguments.model)}]
     for row in rows:
         print("  ".join(f"{name}: {value:,.2f}" for name, value in row.items()), flush=True)
 
