@@ -7,9 +7,10 @@
 Every round takes the next sentences of the text. Our side has met the words of the 2,000 sentences before (`--met`), as
 in a running job; `new` is the share of a batch's distinct words that it had not. Each side turns character ids into the
 mix of all layers. `ratio` is the median over rounds of AllenNLP's time by ours; `peak` is our share of what the
-machine's own matrix product reaches in the same run, counting only work that was done; `difference` is the largest
-between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round. Memory is that of
-the process; on a GPU that of PyTorch's tensors there, recorded graphs among them.
+machine's own matrix product reaches in the same run, counting only work that was done; `memory`, of a single sentence,
+is the share of the bandwidth at which weights are read, of what the machine reads in the same run; `difference` is the
+largest between the mixes. AllenNLP carries the LSTM's state over by design: it is reset before every round. GiB are
+those of the process; on a GPU those of PyTorch's tensors there, recorded graphs among them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ from torch import Tensor
 
 from elmo_tagger.bilm import Options, encode_sentences
 
-PRECISIONS = ("float32", "bfloat16")
-ROUNDED = "bfloat16, rounded_weights"
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")
+ROUNDED = {f"{name}, rounded_weights": name for name in PRECISIONS[1:]}
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 COLUMNS = {
     "size": ("size", "<9"),
     "batch": ("batch", ">5"),
@@ -44,6 +46,7 @@ COLUMNS = {
     "tokens/s": ("tokens_per_second", ">9.0f"),
     "allennlp": ("allennlp_tokens_per_second", ">9.0f"),
     "peak": ("peak_share", ">6.0%"),
+    "memory": ("memory_share", ">6.0%"),
     "GFLOP/s": ("peak_gflops", ">8.0f"),
     "new": ("new_words", ">5.0%"),
     "difference": ("difference", ">10.1e"),
@@ -73,6 +76,14 @@ def work(options: Options, *, tokens: int, distinct: int, new: int) -> float:
     return recurrent + new * (windows + highways + 2 * cnn.n_filters * lstm.projection_dim)
 
 
+def weight_bytes(options: Options, *, steps: int, of_a_weight: int) -> float:
+    """Bytes of weights that the LSTM's steps read, one step after the other, and each layer's product ahead of them."""
+    lstm = options.lstm
+    step = lstm.projection_dim * 4 * lstm.dim + lstm.dim * lstm.projection_dim
+    ahead = lstm.projection_dim * 4 * lstm.dim
+    return 2 * lstm.n_layers * (steps * step + ahead) * of_a_weight
+
+
 def cell(
     models: dict[str, Any], options: Options, batch: int, text: Iterator[list[str]], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
@@ -81,7 +92,8 @@ def cell(
     found: dict[str, Tensor] = {}
     notes: list[dict[str, Any]] = []
     read = _words_read(models, args.precision)
-    peak = {name: measure.peak_flops(getattr(torch, name), device=args.device) for name in args.precision}
+    peak = {name: measure.peak_flops(name, device=args.device) for name in args.precision}
+    bandwidth = measure.read_bandwidth() * min(2, args.threads)  # the directions read side by side
 
     def rounds(number: int) -> dict[str, Callable[[], Any]]:
         words = [next(text) for _ in range(batch)]
@@ -90,6 +102,7 @@ def cell(
         notes.append(
             {
                 "tokens": sum(map(len, words)),
+                "steps": max(map(len, words)) + 2,
                 "distinct": len({word for each in words for word in each}),
                 "read": before,
                 "differences": {},
@@ -142,7 +155,14 @@ def cell(
                 "ratio": measure.ratio(times, name, "allennlp"),
                 "tokens_per_second": tokens / sum(each[name] for each in times),
                 "allennlp_tokens_per_second": tokens / sum(each["allennlp"] for each in times),
-                "peak_share": sorted(shares)[len(shares) // 2],
+                "peak_share": _median(shares),
+                "memory_share": _median(
+                    weight_bytes(options, steps=n["steps"], of_a_weight=BYTES[name]) / (bandwidth * spent[name])
+                    for n, spent in zip(notes, times, strict=True)
+                )
+                if batch == 1 and args.device == "cpu"
+                else float("nan"),
+                "bandwidth_gb": bandwidth / 1e9,
                 "peak_gflops": peak[name] / 1e9,
                 "new_words": sum(n["new"][name] for n in notes) / sum(n["distinct"] for n in notes),
                 "difference": max(n["differences"][name] for n in notes),
@@ -151,6 +171,11 @@ def cell(
             }
         )
     return rows
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
 
 
 def _words_read(models: dict[str, Any], names: Sequence[str]) -> dict[str, int]:
@@ -185,14 +210,14 @@ def loading(directory: Path, device: str, rounds: int = 3) -> dict[str, float]:
     return {name: measure.median(times, name) for name in ready} | {"ratio": measure.ratio(times, "ours", "allennlp")}
 
 
-def memory(directory: Path, batch: int, args: argparse.Namespace) -> dict[str, float]:
-    """For each contender, in a process of its own, the GiB that loading and one batch add at their peak."""
+def memory(directory: Path, batch: int, args: argparse.Namespace) -> dict[str, list[float]]:
+    """For each contender, in a process of its own, the GiB that loading and one batch add: at their peak, and held."""
     chosen = ["--device", args.device, "--threads", str(args.threads)]
     results = {}
-    for name in ("allennlp", *PRECISIONS, ROUNDED):
+    for name in ("allennlp", *PRECISIONS, *ROUNDED):
         command = [sys.executable, __file__, "--memory-of", name, str(directory), "--batch", str(batch)]
         output = subprocess.run([*command, *chosen], check=True, capture_output=True, text=True, env=os.environ).stdout
-        results[name] = float(output.split()[-1])
+        results[name] = [float(value) for value in output.split()[-2:]]
     return results
 
 
@@ -205,12 +230,13 @@ def print_memory_of(name: str, directory: Path, batch: int, device: str) -> None
     before, _ = _held_gib(device)
     if name == "allennlp":
         embed = stock_embed(load_stock(directory, device))
-    elif name == ROUNDED:
-        embed = our_embed(load_ours(directory, device, "bfloat16", rounded_weights=True))
+    elif name in ROUNDED:
+        embed = our_embed(load_ours(directory, device, ROUNDED[name], rounded_weights=True))
     else:
         embed = our_embed(load_ours(directory, device, name))
     embed(ids)
-    print(_held_gib(device)[1] - before)
+    now, most = _held_gib(device)
+    print(most - before, now - before)
 
 
 def _held_gib(device: str) -> tuple[float, float]:
@@ -229,6 +255,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32, 256], help="sentences")
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--met", type=int, default=2000, help="sentences whose words were met before")
+    parser.add_argument("--memory-batch", type=int, default=32, help="sentences with which memory is measured")
     parser.add_argument("--no-memory", action="store_true", help="leave out the peaks of memory and the loading times")
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "DIRECTORY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -254,8 +281,8 @@ def main() -> None:
             if not args.no_memory:
                 found = table.report["loading"][size] = loading(directory, args.device)
                 print(f"{size}: ready to embed, seconds:", _rounded(found), flush=True)
-                found = table.report["memory_gib"][size] = memory(directory, 32, args)
-                print(f"{size}: GiB at the peak, 32 sentences:", _rounded(found), flush=True)
+                found = table.report["memory_gib"][size] = memory(directory, args.memory_batch, args)
+                print(f"{size}: GiB at the peak and held:", found, flush=True)
     table.report["seconds"] = time.process_time()
     table.save(args.json)
 

@@ -13,6 +13,8 @@ import torch
 
 from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear, available_layouts
 from elmo_tagger.bilm.cuda.ops import has_triton
+from elmo_tagger.bilm.factors import Factor
+from elmo_tagger.bilm.precision import product_dtype, weight_dtype
 
 
 def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
@@ -78,17 +80,29 @@ def median(times: list[dict[str, float]], name: str) -> float:
     return statistics.median(each[name] for each in times)
 
 
-def peak_flops(dtype: torch.dtype, *, device: str = "cpu") -> float:
-    """Operations a second of a large square product, in the fastest layout."""
+def peak_flops(precision: str, *, device: str = "cpu") -> float:
+    """Operations a second of a large square product, in the fastest layout for what a precision multiplies."""
     size = 8192 if on_cuda(device) else 2048  # large enough that its launch takes no time
-    rows = torch.randn(size, size, dtype=dtype, device=device)
-    products: list[Callable[[], Any]] = [lambda: rows @ rows]
-    if device == "cpu":
+    if on_cuda(device):
+        rows = torch.randn(size, size, dtype=product_dtype(precision, torch.float32, "cuda"), device=device)
+        products: list[Callable[[], Any]] = [lambda: rows @ rows]
+    else:
+        weight = Factor(torch.randn(size, size)).rounded(weight_dtype(precision, "", torch.float32))
+        dtype = product_dtype(precision, torch.float32, "cpu")
+        rows = torch.randn(size, size, dtype=dtype)
+        own = PrepackedLinear(weight, dtype=dtype)
+        products = [lambda: rows @ rows, lambda: own(rows)]
         for layout in available_layouts(dtype):
             matrix = PrepackedLinear(rows, layout=layout)
             products.append(lambda matrix=matrix: matrix(rows))
     best = min(seconds(product, device) for product in products for _ in range(3))
     return 2 * size**3 / best
+
+
+def read_bandwidth() -> float:
+    """Bytes a second that a core reads from memory, of more than its caches hold."""
+    values = torch.ones(2**27)
+    return values.nbytes / min(seconds(values.sum) for _ in range(5))
 
 
 def machine(device: str) -> dict[str, Any]:

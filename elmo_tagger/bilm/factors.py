@@ -44,12 +44,16 @@ class Factor:
         """The weight in another type; integers lie evenly between a column's largest value and its negative."""
         if self.values.dtype == dtype:
             return self
+        if self.values.dim() == 3:  # one after the other, for what lies in between
+            both = [self[direction].rounded(dtype) for direction in range(len(self.values))]
+            scales = [each.scale for each in both if each.scale is not None]
+            return Factor(torch.stack([each.values for each in both]), torch.stack(scales) if scales else None)
         values = self.widened()
         if dtype != torch.int8:
             return Factor(values.to(dtype))
         scale = values.abs().amax(dim=-2).div_(_LARGEST)
         scale.masked_fill_(scale == 0, 1.0)
-        return Factor((values / scale.unsqueeze(-2)).round_().to(dtype), scale)
+        return Factor(values.div(scale.unsqueeze(-2)).round_().to(dtype), scale)
 
     def in_type(self, dtype: torch.dtype) -> Tensor:
         """The weight as floats of a type; no copy where that is how it is kept."""

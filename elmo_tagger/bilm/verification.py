@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.characters import boundary_ids, encode_sentences
+from elmo_tagger.bilm.lstm import ProjectedLstm, State
+from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.bilm.reference import Parts, Reference
+from elmo_tagger.bilm.stack import LstmStack
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +56,22 @@ def disagreement(implementation: Reference, device: torch.device, *, gradients: 
     parts = implementation.parts
     try:
         with torch.inference_mode(False), torch.autocast(device.type, enabled=False):
-            expected = _computed(Reference(parts), parts, device, gradients=gradients)
+            expected = _computed(_Frugal(parts), parts, device, gradients=gradients)
             received = _computed(implementation, parts, device, gradients=gradients)
             return _difference(expected, received, _TOLERANCES[parts.precision])
     except Exception as error:  # whatever is broken must not stop what the reference can do
         return f"{type(error).__name__}: {error}"
+
+
+class _Frugal(Reference):
+    """The reference, which holds the rounded copy of one layer at a time: it is used once, and memory may be short."""
+
+    def _lstm(self, vectors: Tensor) -> LstmStack:
+        return self.parts.lstm
+
+    def run_layer(self, layer: ProjectedLstm, inputs: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+        rounded = self._rounded(layer, ParameterCache(), inputs=inputs, parameters=inputs.dtype)
+        return super().run_layer(rounded, inputs, sizes, state)
 
 
 def _computed(implementation: Reference, parts: Parts, device: torch.device, *, gradients: bool) -> list[Tensor]:
