@@ -33,6 +33,7 @@ from elmo_tagger.tagging.schemes import (
     may_follow,
     spans_to_tags,
     split_tag,
+    tags_of,
 )
 from elmo_tagger.text.sentence import Sentence, Span
 
@@ -62,7 +63,7 @@ def possible_tags(tagged: Tagged, scheme: str | Scheme) -> list[Options]:
     Raises:
         TagSchemeError: There is no well-formed sequence; names the place.
     """
-    tags, scheme = _tags(tagged), get_scheme(scheme)
+    tags, scheme = tags_of(tagged), get_scheme(scheme)
     for position, message in _problems(tags, scheme):
         where = tagged.where(position) if isinstance(tagged, Sentence) else f"token {position}"
         raise TagSchemeError(f"{where}: {message}")
@@ -88,7 +89,7 @@ def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
     Yields:
         Position of the tag and a message without the place.
     """
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     yield from _problems(tags, get_scheme(scheme)) if is_partial(tags) else schemes.problems(tagged, scheme)
 
 
@@ -108,7 +109,7 @@ def convert(tagged: Tagged, source: str | Scheme, target: str | Scheme, *, stric
     Raises:
         TagSchemeError: Ill-formed tags, among them choices without a well-formed sequence.
     """
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     if not is_partial(tags):
         return schemes.convert(tagged, source, target, strict=strict)
     source, target = get_scheme(source), get_scheme(target)
@@ -188,7 +189,7 @@ def read_entities(tagged: Tagged, scheme: str | Scheme) -> Reading:
     Raises:
         TagSchemeError: Ill-formed tags.
     """
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     if not is_partial(tags):
         return Reading(schemes.tags_to_spans(tagged, scheme))
     whole = _converted(possible_tags(tagged, scheme), get_scheme(scheme), get_scheme(_WHOLE))
@@ -262,11 +263,3 @@ def _converted_token(before: Options, here: Options, after: Options, source: str
         for window in product(before, here, after)
         if may_follow(window[0], window[1], source) and may_follow(window[1], window[2], source)
     )
-
-
-def _tags(tagged: Tagged) -> Sequence[str]:
-    if not isinstance(tagged, Sentence):
-        return tagged
-    if tagged.tags is None:
-        raise TagSchemeError(f"{tagged.where()}: the sentence has no tags")
-    return tagged.tags

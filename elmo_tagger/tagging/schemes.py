@@ -209,7 +209,7 @@ def problems(tagged: Tagged, scheme: str | Scheme) -> Iterator[tuple[int, str]]:
         Position of the tag and a message without the place; in order of positions, at most two for a position.
     """
     scheme = get_scheme(scheme)
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     for position, tag in enumerate(tags):
         if not is_tag(tag, scheme):
             expected = f"O, or one of {', '.join(scheme.letters)} with a type as in {join_tag(scheme.single, 'PER')}"
@@ -254,7 +254,7 @@ def tags_to_spans(tagged: Tagged, scheme: str | Scheme, *, strict: bool = True) 
         TagSchemeError: Ill-formed tags if `strict`; tags that the scheme does not know in either case.
     """
     scheme = get_scheme(scheme)
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     # most sentences have none, and are not looked at tag by tag
     for position, message in () if is_well_formed(tags, scheme) else problems(tagged, scheme):
         if strict or not is_tag(tags[position], scheme):
@@ -347,7 +347,7 @@ def convert(tagged: Tagged, source: str | Scheme, target: str | Scheme, *, stric
         TagSchemeError: As `tags_to_spans`.
     """
     known = _conversion(source, target)
-    tags = _tags(tagged)
+    tags = tags_of(tagged)
     try:
         return list(map(known.__getitem__, zip([OUTSIDE, *tags], tags, [*tags[1:], OUTSIDE], strict=False)))
     except KeyError:  # ill-formed, which takes the whole sentence to read or to describe
@@ -411,7 +411,12 @@ def allowed_transitions(tags: Sequence[str] | Mapping[int, str], scheme: str | S
     return sorted(pairs)
 
 
-def _tags(tagged: Tagged) -> Sequence[str]:
+def tags_of(tagged: Tagged) -> Sequence[str]:
+    """The tags of a sentence.
+
+    Raises:
+        TagSchemeError: It has none.
+    """
     if not isinstance(tagged, Sentence):
         return tagged
     if tagged.tags is None:

@@ -133,7 +133,8 @@ def test_columns_that_were_found_are_told_to_the_reader(monkeypatch: pytest.Monk
         raise ValueError("far enough")
 
     monkeypatch.setattr(training, "train_seeds", stop)
-    result = run(*FILES, "-o", "run")
+    result = run(*FILES, "--no-calibrate", "-o", "run")
     assert "far enough" in result.output
+    assert "calibrate: false," in written["train.jsonnet"]
     assert "token_column: 1," in written["train.jsonnet"]
     assert "tag_column: 0," in written["train.jsonnet"]
