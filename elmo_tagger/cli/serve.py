@@ -58,6 +58,11 @@ def serve(
     options: Annotated[
         Optional[str], typer.Option(help="options.json of the biLM, for old archives without it.")
     ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Run replicas through Ray Serve; RAY_ADDRESS says where.")] = False,
+    replicas: Annotated[int, typer.Option(min=1, help="For --ray: how many.")] = 1,
+    max_replicas: Annotated[
+        Optional[int], typer.Option(min=1, help="For --ray: up to this many, by the number of requests.")
+    ] = None,
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="Log route, status and time of each request; never a text.")
     ] = False,
@@ -80,8 +85,27 @@ def serve(
         api_key=api_key or None,
         log_requests=log_requests,
     )
+    load_options = {"device": device, "language": language, "options_file": options}
+    if ray:
+        from elmo_tagger.cli.serve_ray import serve_with_ray, wait_for_a_signal
+
+        load_tagger(model, load_options)  # what is wrong with it is known here, not in the log of a replica
+        path = str(Path(model).resolve()) if Path(model).exists() else model
+        serve_with_ray(
+            path,
+            load_options,
+            settings,
+            name=Path(model).name,
+            host=host,
+            port=port,
+            replicas=replicas,
+            max_replicas=max_replicas,
+        )
+        typer.echo(f"serving {model} at http://{host}:{port}, by Ray's replicas")
+        wait_for_a_signal()
+        return
     bound = server.listen(host, port)
-    tagger = load_tagger(model, {"device": device, "language": language, "options_file": options})
+    tagger = load_tagger(model, load_options)
     tagger("Ready.")
     app = application.build_application(tagger, settings, name=Path(model).name)
     where, number = bound.getsockname()[:2]
