@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
 import typer
 
@@ -74,10 +74,21 @@ def neighbours(
     bilm = load_bilm(weights, options)
     if layer is not None and not 0 <= layer < bilm.num_layers:
         raise ElmoTaggerError(f"--layer: expected a number from 0 to {bilm.num_layers - 1}, received {layer}")
+    wanted = _Wanted(bilm, top, layer, target, json)
     if words:
-        _words(found, source, bilm, top, layer, target, Page(), as_json=json)
+        _words(found, source, wanted, Page())
     else:
-        _occurrences(found, bilm, top, layer, target, Page(), as_json=json)
+        _occurrences(found, wanted, Page())
+
+
+class _Wanted(NamedTuple):
+    """What is to be shown of occurrences, and by which biLM."""
+
+    bilm: Bilm
+    top: int
+    layer: int | None
+    picture: Output | None
+    as_json: bool
 
 
 def _of_sentences(sentences: list[str], language: str) -> list[Any]:
@@ -92,60 +103,41 @@ def _of_sentences(sentences: list[str], language: str) -> list[Any]:
     return found
 
 
-def _occurrences(
-    found: list[Occurrence],
-    bilm: Bilm,
-    top: int,
-    layer: int | None,
-    picture: Output | None,
-    page: Page,
-    *,
-    as_json: bool,
-) -> None:
+def _occurrences(found: list[Occurrence], wanted: _Wanted, page: Page) -> None:
     from elmo_tagger.vectors.compute import Request, SentenceVectors
     from elmo_tagger.vectors.neighbours import nearest, occurrence_vectors
     from elmo_tagger.vectors.picture import draw
 
-    vectors = occurrence_vectors(found, SentenceVectors(bilm, Request()))
-    first = 0 if layer is None else layer
-    shown = vectors if layer is None else vectors[:, layer : layer + 1]
-    alike = nearest(shown, top)
-    if picture is not None:
+    vectors = occurrence_vectors(found, SentenceVectors(wanted.bilm, Request()))
+    first, last = (0, vectors.shape[1] - 1) if wanted.layer is None else (wanted.layer, wanted.layer)
+    alike = nearest(vectors[:, first : last + 1], wanted.top)
+    if wanted.picture is not None:
         labels = [f"#{number + 1} {occurrence.context(30)}" for number, occurrence in enumerate(found)]
-        title = f"layer {bilm.num_layers - 1 if layer is None else layer}"
-        draw(shown[:, -1], labels, [0] * len(found), picture, title=title)
-    if as_json:
+        draw(vectors[:, last], labels, [0] * len(found), wanted.picture, title=f"layer {last}")
+    if wanted.as_json:
         print_json([_record(occurrence, layers) for occurrence, layers in zip(found, alike, strict=True)])
     else:
         _print(found, alike, first, page)
 
 
-def _words(
-    found: list[Occurrence],
-    source: SentenceSource,
-    bilm: Bilm,
-    top: int,
-    layer: int | None,
-    picture: Output | None,
-    page: Page,
-    *,
-    as_json: bool,
-) -> None:
+def _words(found: list[Occurrence], source: SentenceSource, wanted: _Wanted, page: Page) -> None:
     from elmo_tagger.vectors.compute import Request, SentenceVectors
     from elmo_tagger.vectors.picture import draw
     from elmo_tagger.vectors.word_neighbours import nearest_words
 
-    layer = bilm.num_layers - 1 if layer is None else layer
-    vectors, near = nearest_words(found, source.read(), SentenceVectors(bilm, Request(layers=str(layer))), top)
-    if picture is not None:
+    # the top layer separates senses best: experiments/senses
+    layer = wanted.bilm.num_layers - 1 if wanted.layer is None else wanted.layer
+    request = Request(layers=str(layer))
+    vectors, near = nearest_words(found, source.read(), SentenceVectors(wanted.bilm, request), wanted.top)
+    if wanted.picture is not None:
         import numpy as np
 
         rows = [*vectors, *(each.vector for row in near for each in row)]
         labels = [f"#{number + 1} {each.context(30)}" for number, each in enumerate(found)]
         labels += [each.word for row in near for each in row]
         groups = [*range(len(found)), *(number for number, row in enumerate(near) for _ in row)]
-        draw(np.stack(rows), labels, groups, picture, title=f"layer {layer}")
-    if as_json:
+        draw(np.stack(rows), labels, groups, wanted.picture, title=f"layer {layer}")
+    if wanted.as_json:
         print_json([_word_record(*pair) for pair in zip(found, near, strict=True)])
     else:
         _print_words(found, near, page)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from typing import Any, Dict, Iterable, List, Optional, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.file_utils import cached_path
@@ -87,20 +87,26 @@ class TextCsvReader(DatasetReader):
         self._tokenizer = tokenizer or _PackageTokenizer(language)
 
     def _read(self, file_path: Any) -> Iterable[Instance]:
-        path, mark, part = str(file_path).rpartition("#") if self._split else (str(file_path), "", "")
-        if mark and part not in (self._split or {}):
-            known = ", ".join(f"{path}#{name}" for name in self._split or {})
-            raise ConfigurationError(f"{file_path}: expected one of {known}")
-        path = path if mark or not self._split else str(file_path)
+        path, part = self._located(str(file_path))
         skipped: List[DataError] = []
         report = skipping(skipped.append) if self._skip_bad_lines else None
         rows = list(self._table.read(cached_path(path), report=report))
         if skipped:
             logger.warning("%s: %d bad rows are left out, the first is %s", path, len(skipped), skipped[0])
-        if mark and self._split:
+        if self._split and part is not None:
             rows = [rows[place] for place in split(len(rows), self._split, seed=self._split_seed)[part]]
         for row in self.shard_iterable(rows):
             yield self._instance(row, path)
+
+    def _located(self, path: str) -> Tuple[str, Optional[str]]:
+        """The file that a data path means, and the part of it, if one is meant."""
+        file, mark, part = path.rpartition("#")
+        if not self._split or not mark:
+            return path, None
+        if part not in self._split:
+            known = ", ".join(f"{file}#{name}" for name in self._split)
+            raise ConfigurationError(f"{path}: expected one of {known}")
+        return file, part
 
     def _instance(self, row: LabelledText, path: str) -> Instance:
         return self.text_to_instance(row.text, row.label, {"path": path, "line": row.line})

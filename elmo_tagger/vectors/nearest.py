@@ -48,7 +48,7 @@ class Nearest(Generic[Item]):
             near = np.arange(len(row))
             if len(row) > self._top:  # with all that tie with the last
                 near = np.flatnonzero(row >= np.partition(row, -self._top)[-self._top] - 10.0**-_DIGITS)
-            found += [Found(float(row[place]), items[place], block[place].copy()) for place in near]
+            found += [Found(float(row[place]), items[place], block[place].copy()) for place in near.tolist()]
             # stable: of equals the one that was shown first
             found.sort(key=lambda each: -round(each.cosine, _DIGITS))
             del found[self._top :]

@@ -90,5 +90,6 @@ def perplexity_of(
         for number in range(batches.count(0)):
             batch = batches.batch(0, number)
             _, sums = model(batch)
-            found.add(*sums.tolist(), batch.words)
+            forward, backward = sums.tolist()
+            found.add(forward, backward, batch.words)
     return found
