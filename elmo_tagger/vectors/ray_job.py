@@ -22,6 +22,9 @@ from elmo_tagger.vectors.slices import Slice, slices
 
 _FIELDS = [field.name for field in fields(Slice)]
 
+HandOut = Callable[[list[Slice], dict[str, Any], "int | None"], Iterator[tuple[Slice, int]]]
+"""What has slices done, as `with_ray` does."""
+
 
 def run(
     source: SentenceSource,
@@ -32,6 +35,7 @@ def run(
     workers: int | None = None,
     device: str | None = None,
     report: Callable[[Slice, int], None] = lambda slice, worker: None,
+    hand_out: HandOut | None = None,
 ) -> int:
     """Embed all sentences of a file into shards.
 
@@ -43,6 +47,7 @@ def run(
         workers: How many; by default one for each GPU of the cluster, or for each CPU.
         device: As of `chosen_device`, for each worker.
         report: Is told each window when it is done, and the process that did it.
+        hand_out: Has slices done by workers; `with_ray` by default.
 
     Returns:
         The number of sentences.
@@ -56,7 +61,7 @@ def run(
     plan = list(slices(source, batch_tokens=request.batch_tokens))
     left = [each for each in plan if not shards.has(each.number, each.digest)]
     arguments = {"source": source, "model": model, "request": request, "device": device, "shards": shards}
-    for done, process in _hand_out(left, arguments, workers):
+    for done, process in (hand_out or with_ray)(left, arguments, workers):
         report(done, process)
     sentences = sum(each.count for each in plan)
     shards.finish(len(plan), sentences=sentences)
@@ -127,8 +132,17 @@ def import_ray() -> ModuleType:
     return ray
 
 
-def _hand_out(left: list[Slice], arguments: dict[str, Any], workers: int | None) -> Iterator[tuple[Slice, int]]:
-    """Have all slices done; gives each as it is, and the process that did it."""
+def with_ray(left: list[Slice], arguments: dict[str, Any], workers: int | None) -> Iterator[tuple[Slice, int]]:
+    """Have all slices done by `Worker`s of a Ray cluster.
+
+    Args:
+        left: The slices.
+        arguments: Of `Worker`.
+        workers: How many; by default one for each GPU of the cluster, or for each CPU.
+
+    Yields:
+        Each slice when it is done, and the process that did it.
+    """
     if not left:
         return
     ray = import_ray()

@@ -88,7 +88,7 @@ def test_a_bilm_of_one_layer_has_no_second() -> None:
         (([["a"]], [2]), "lengths: expected 0 to 1 for sentence 0, which has 1 words, received 2"),
     ],
 )
-def test_mistakes_are_named(arguments: tuple, message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         random_bilm().embed(*arguments)
 

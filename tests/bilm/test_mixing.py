@@ -33,7 +33,7 @@ def by_formula(initial, gamma, layer_norm):
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORMS)
 @pytest.mark.parametrize("initial", [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5]])
-def test_mix(layer_norm, initial):
+def test_a_mix_is_gamma_times_the_weighted_sum(layer_norm, initial):
     mix = ScalarMix(3, initial=initial, gamma=1.7, layer_norm=layer_norm)
     got = mix(LAYERS, MASK).detach()
     expected = by_formula(np.array(initial), 1.7, layer_norm)
@@ -69,7 +69,7 @@ def test_names_are_those_of_the_original():
         ({"trainable_gamma": False}, True, False),
     ],
 )
-def test_what_is_trained(arguments, weights, gamma):
+def test_a_step_changes_what_is_trainable_alone(arguments, weights, gamma):
     mix = ScalarMix(3, **arguments)
     before = {name: value.clone() for name, value in mix.state_dict().items()}
     loss = mix([layer.clone().requires_grad_() for layer in LAYERS], MASK).square().sum()

@@ -22,7 +22,9 @@ def select(choice: str | int = "all", mix: ScalarMix | None = None) -> LayerSele
         ("1", [1], [2.0] * 4, 4),
     ],
 )
-def test_choices(choice: str | int, needed: list[int], values: list[float], dim: int) -> None:
+def test_each_layer_mode_selects_its_layers(
+    choice: str | int, needed: list[int], values: list[float], dim: int
+) -> None:
     selection = select(choice)
     combined = selection.combine({number: LAYERS[number] for number in needed}, MASK)
     assert (selection.needed, selection.dim, selection.leading) == (needed, dim, ())

@@ -14,13 +14,13 @@ run = CliRunner().invoke
 
 
 @pytest.mark.parametrize("command", [[], ["check"], ["score"], ["compare"], ["convert"]])
-def test_help(command: list[str]) -> None:
+def test_every_command_has_help(command: list[str]) -> None:
     result = run(app, [*command, "--help"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert "--help" in result.stdout
 
 
-def test_version() -> None:
+def test_version_is_the_packages() -> None:
     assert run(app, ["--version"]).stdout == f"elmo-tagger {elmo_tagger.__version__}\n"
 
 

@@ -147,7 +147,7 @@ def test_a_trained_mix(text: Path, tmp_path: Path, bilm: Bilm) -> None:
 
 def test_shared_out(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/vectors/test_ray.py runs Ray; here its part is played by this process."""
-    monkeypatch.setattr("elmo_tagger.vectors.ray_job._hand_out", by_hand)
+    monkeypatch.setattr("elmo_tagger.vectors.ray_job.with_ray", by_hand)
     arguments = [text, "--weights", BILM, "-o", tmp_path / "out", "--ray", "--layers", "top", "--batch-tokens", "2"]
     assert run(*arguments).exit_code == 0
     shards = sorted((tmp_path / "out").glob("*.hdf5"))
@@ -185,7 +185,7 @@ def test_a_file_that_is_not_utf_8(text: Path) -> None:
         (["--weights", BILM, "-o", "x.npy"], "error: x.npy: sentences differ in length: one .npy array needs --pool"),
     ],
 )
-def test_mistakes_are_named(arguments: list, message: str, text: Path) -> None:
+def test_options_that_do_not_fit_are_one_line(arguments: list, message: str, text: Path) -> None:
     result = run(text, *arguments)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -71,7 +71,7 @@ def test_the_command_draws_one_picture(run: Path) -> None:
         assert f"<!-- {text} -->" in drawn
 
 
-def test_mistakes_are_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(RunError, match=r"expected a training directory with metrics_epoch_0.json and so on"):
         read_curves(tmp_path / "nothing")

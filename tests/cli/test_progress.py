@@ -50,7 +50,7 @@ def test_where_nothing_was_computed_no_speed_is_claimed(clock: list[float]) -> N
     assert " on cpu" not in shown(100, clock, skipped=True)[-1]
 
 
-def test_quiet(clock: list[float]) -> None:
+def test_quiet_shows_no_progress(clock: list[float]) -> None:
     output = io.StringIO()
     with WorkProgress(100, where="cpu", shown=False, console=Console(file=output, force_terminal=True)) as bar:
         bar.add(1, 2, position=50)

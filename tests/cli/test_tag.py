@@ -196,7 +196,7 @@ def test_nothing_is_destroyed(model: str) -> None:
         (["cp1252.txt"], "error: cp1252.txt:1: invalid utf-8: byte 0xeb at offset 2 of the file"),
     ],
 )
-def test_mistakes_are_named(arguments: list[str], message: str, model: str) -> None:
+def test_options_that_do_not_fit_are_one_line(arguments: list[str], message: str, model: str) -> None:
     Path("cp1252.txt").write_bytes("Zoë".encode("cp1252"))
     result = run(model, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")

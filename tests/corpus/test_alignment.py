@@ -124,7 +124,7 @@ def test_one_file_with_both() -> None:
         ([{"tags": TAGS[0]}, '{"a":' * 100_000 + "\n"], "pred:2: no JSON that can be read: too deeply nested"),
     ],
 )
-def test_messages(records: list[Any], message: str) -> None:
+def test_files_that_cannot_be_aligned_say_where(records: list[Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the text is compared below)
         read(*records)
     assert str(caught.value).startswith(message)

@@ -40,7 +40,7 @@ def test_entities_are_right_if_span_and_type_are() -> None:
     ("judged", "message"),
     [([], "no predicted entities"), ([(1.2, True)], r"confidence 1.2: expected a probability in \[0, 1\]")],
 )
-def test_errors(judged: list, message: str) -> None:
+def test_impossible_confidences_are_refused(judged: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         reliability(judged)
 

@@ -146,7 +146,7 @@ def test_runs_without_any_entity() -> None:
     assert (row.difference, row.low, row.high, row.p_sentences) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_messages() -> None:
+def test_runs_that_cannot_be_compared_say_why() -> None:
     short = run(5, 0.2, gold=GOLD[:50])
     with pytest.raises(
         ValueError, match=re.escape("run5 has 50 sentences, expected 60 as in run1: only runs on the same")

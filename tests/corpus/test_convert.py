@@ -204,7 +204,7 @@ def test_tables_of_values_there_and_back() -> None:
     assert Path("back.tsv").read_text(encoding="utf-8") == '"\tO\nNew York\tB-LOC\n"\tO\n\n,\tO\n\n'
 
 
-def test_messages() -> None:
+def test_conversions_that_cannot_be_say_why() -> None:
     Path("in.conll").write_text("EU B-ORG\n", encoding="utf-8")
     Path("words").write_text("EU\nrejects\n", encoding="utf-8")
     for arguments, options, message in [

@@ -131,7 +131,7 @@ def test_permutation_of_runs() -> None:
     assert runs_test(many, many, resamples=999, seed=0).tolist() == [1.0]
 
 
-def test_holm() -> None:
+def test_holms_adjustment_is_monotone_and_at_most_one() -> None:
     assert holm(np.array([0.01, 0.04, 0.03, 0.5])).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
     assert holm(np.array([])).tolist() == []

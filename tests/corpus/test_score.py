@@ -203,7 +203,9 @@ def test_json() -> None:
         ([("B-A", "B-A")], {"scheme": "BIX"}, "unknown tag scheme 'BIX', expected one of BIO/IOB2"),
     ],
 )
-def test_messages(pairs: list[tuple[str, str]], options: dict[str, str], message: str) -> None:
+def test_files_that_cannot_be_scored_say_why(
+    pairs: list[tuple[str, str]], options: dict[str, str], message: str
+) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the text is compared below)
         score(*pairs, **options)
     assert str(caught.value).startswith(message)

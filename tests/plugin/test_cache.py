@@ -97,6 +97,6 @@ def test_a_model_that_only_predicts_touches_no_directory(bilm_files: dict[str, s
         ({"cache": {"directory": "x", "gib": 1}}, "gib"),
     ],
 )
-def test_mistakes_are_named(options: dict, message: str, bilm_files: dict[str, str]) -> None:
+def test_cache_options_that_do_not_fit_are_refused(options: dict, message: str, bilm_files: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=message):
         embedder(bilm_files, **{"cache": {"directory": "x"}, **options})

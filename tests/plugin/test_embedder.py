@@ -194,7 +194,7 @@ def test_initial_weights_are_the_shares_that_training_starts_from(bilm_files: di
         ({"weight_file": "starter"}, "starter: a biLM of the package has its own options, expected none"),
     ],
 )
-def test_mistakes_are_named(options: dict, message: str, bilm_files: dict[str, str]) -> None:
+def test_arguments_that_do_not_fit_are_refused(options: dict, message: str, bilm_files: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=message):
         embedder(**{**bilm_files, **options})
 

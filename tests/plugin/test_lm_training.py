@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 from elmo_tagger.bilm import Bilm, encode_sentences
 from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.bilm.training import count_words, export
+from elmo_tagger.bilm.training.batches import LmBatch
+from elmo_tagger.bilm.training.streams import StreamBatches
 from elmo_tagger.cli.app import app
 from elmo_tagger.plugin.lm_loader import LmStreamLoader
 from elmo_tagger.plugin.lm_reader import LmTextReader
@@ -118,14 +120,13 @@ def test_recovered_training_equals_an_uninterrupted_one(
         train_model(Params(config(text)), str(tmp_path / "parts"))
     monkeypatch.setattr(Interruption, "at", None)
     made: list[tuple[int, int]] = []
-    make = LmStreamLoader._make
+    batch = StreamBatches.batch
 
-    def counted(self: LmStreamLoader, epoch: int, number: int, needed: bool) -> Any:
-        if needed and self._mode == "streams":
-            made.append((epoch, number))
-        return make(self, epoch, number, needed)
+    def counted(self: StreamBatches, epoch: int, number: int) -> LmBatch:
+        made.append((epoch, number))
+        return batch(self, epoch, number)
 
-    monkeypatch.setattr(LmStreamLoader, "_make", counted)
+    monkeypatch.setattr(StreamBatches, "batch", counted)
     # a run without a checkpoint leaves no folder, so that the same command can be given again
     train_model(Params(config(text)), str(tmp_path / "parts"), recover=place[0] > 0)
     assert made[0] == ((1, 3) if place[0] else (0, 0))  # after the last checkpoint, if there is one

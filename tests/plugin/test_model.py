@@ -229,6 +229,6 @@ def test_widths_follow_from_the_embedder() -> None:
         ({"encoder": {"type": "lstm", "hidden_size": 5, "input_size": 8}}, "embedder output dim"),
     ],
 )
-def test_mistakes_are_named(options: dict, message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(options: dict, message: str) -> None:
     with pytest.raises((ConfigurationError, ValueError), match=message):
         model(**options)

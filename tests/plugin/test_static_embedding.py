@@ -133,7 +133,7 @@ def test_new_words_without_a_file_are_out_of_vocabulary(bilm_files: dict[str, st
         ({"pretrainedfile": "x"}, "pretrainedfile"),
     ],
 )
-def test_mistakes_are_named(static: dict, message: str, bilm_files: dict[str, str]) -> None:
+def test_static_options_that_do_not_fit_are_refused(static: dict, message: str, bilm_files: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=message):
         embedder(bilm_files, vocabulary(), **static)
 

@@ -232,7 +232,7 @@ def test_empty_counts() -> None:
         (lambda: EntityCounts({"A": [1, 2]}), "counts of type 'A': expected gold, predicted, correct, got [1, 2]"),
     ],
 )
-def test_messages(call, message: str) -> None:
+def test_counts_that_do_not_fit_say_why(call, message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the whole text is compared below)
         call()
     assert str(caught.value) == message

@@ -104,7 +104,7 @@ def test_a_sentence_longer_than_a_batch() -> None:
         ({"layers": "4"}, "layers: expected one of all, average, top, concat or a number from 0"),
     ],
 )
-def test_mistakes_are_named(wanted: dict, message: str) -> None:
+def test_requests_that_do_not_fit_the_model_are_refused(wanted: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         vectors(**wanted)
 

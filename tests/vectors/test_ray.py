@@ -121,19 +121,19 @@ def by_hand(left: list[Slice], arguments: dict, workers: int) -> Iterator[tuple[
         yield each, row["process"][0]
 
 
-def test_parquet_and_resuming(
-    source: SentenceSource, tmp_path: Path, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+def test_parquet_shards_that_are_missing_are_made_and_others_kept(
+    source: SentenceSource, tmp_path: Path, expected: list[np.ndarray]
 ) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(ray_job, "_hand_out", by_hand)
     folder = tmp_path / "out"
-    run(source, folder, shard_format="parquet")
+    run(source, folder, shard_format="parquet", hand_out=by_hand)
     shards = sorted(folder.glob("part-*.parquet"))
     for shard in shards[2:5]:
         shard.unlink()
     kept = {shard: shard.stat().st_mtime_ns for shard in shards if shard.exists()}
     done: list[int] = []
-    run(source, folder, shard_format="parquet", resume=True, report=lambda slice, _: done.append(slice.number))
+    told = {"report": lambda slice, _: done.append(slice.number)}
+    run(source, folder, shard_format="parquet", resume=True, hand_out=by_hand, **told)
     assert sorted(done) == [2, 3, 4]
     assert {shard: shard.stat().st_mtime_ns for shard in kept} == kept
     rows = [row for shard in shards for row in pq.read_table(shard).to_pylist()]
@@ -143,7 +143,7 @@ def test_parquet_and_resuming(
         np.testing.assert_allclose(np.reshape(row["vectors"], row["shape"]), array, atol=1e-5, rtol=0)
 
 
-def test_refusals(source: SentenceSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_and_folders_that_workers_cannot_share_are_refused(source: SentenceSource, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="format: expected one of hdf5, parquet, received 'npy'"):
         run(source, tmp_path / "out", shard_format="npy")
     for path in ("-", "in.txt.gz"):
@@ -151,14 +151,12 @@ def test_refusals(source: SentenceSource, tmp_path: Path, monkeypatch: pytest.Mo
             OutputError, match="expected a file that every worker can read from the middle, so unpacked"
         ):
             run(SentenceSource(path=path), tmp_path / path)
-    monkeypatch.setattr(ray_job, "_hand_out", lambda *_: iter(()))
     folder = tmp_path / "out"
     with pytest.raises(OutputError, match=r"out: \d+ shards are missing, the first is 0: --resume makes them"):
-        run(source, folder)
+        run(source, folder, hand_out=lambda *_: iter(()))
     with pytest.raises(OutputError, match="out: left by an earlier run: continue it with --resume, or begin anew with"):
         run(source, folder)
-    monkeypatch.setattr(ray_job, "_hand_out", by_hand)
-    run(source, folder, resume=True)
+    run(source, folder, resume=True, hand_out=by_hand)
     Path(source.path).write_text("\n".join(["Another", *LINES[1:]]) + "\n")
     with pytest.raises(OutputError, match="out: its vectors are not those of this input: expected the same input to"):
         run(source, folder, resume=True)

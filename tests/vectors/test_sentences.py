@@ -75,11 +75,12 @@ def test_raw_text_in_json_lines(tmp_path: Path) -> None:
     assert tokens(path, layout="jsonl", tokenizer=Tokenizer()) == [["Yes", "."], ["No", "."], ["as", "is."]]
 
 
-def test_a_long_paragraph_is_cut_at_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elmo_tagger.vectors.sentences._PARAGRAPH", 20)
-    path = tmp_path / "in.txt"
-    path.write_text("One two three\nfour five six\n" * 3)
-    assert [len(words) for words in tokens(path, tokenizer=Tokenizer())] == [3] * 6
+def test_a_paragraph_of_more_than_100000_characters_is_cut_at_a_line(tmp_path: Path) -> None:
+    path, line, lines = tmp_path / "in.txt", f"One {'long' * 2000} three four", 14
+    path.write_text(f"{line}\n" * lines)
+    cut = tokens(path, tokenizer=Tokenizer())
+    assert [word for words in cut for word in words] == line.split() * lines, "nothing is lost"
+    assert [len(words) for words in cut] == [4 * 12, 4 * 2], "12 lines of 8,015 characters fit"
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

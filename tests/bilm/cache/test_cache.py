@@ -174,7 +174,7 @@ def work(directory: Path, start: int, bound: int) -> None:
 
 
 @pytest.mark.parametrize("bound", [1 << 30, 20_000])
-def test_several_processes(bound: int, tmp_path: Path) -> None:
+def test_several_processes_read_each_others_values_within_the_bound(bound: int, tmp_path: Path) -> None:
     """Their ranges overlap, so that some keys are stored twice."""
     context = multiprocessing.get_context("fork")
     parent = store(tmp_path, bound)
@@ -268,7 +268,7 @@ def test_weights_that_change_all_the_same(tmp_path: Path) -> None:
     torch.testing.assert_close(cached(ids([["a", "b"]])).layers[2], expected, atol=TOLERANCE, rtol=0)
 
 
-def test_half_the_bytes(tmp_path: Path) -> None:
+def test_float16_stores_values_to_its_precision_and_gives_float32(tmp_path: Path) -> None:
     half = CachedBilm(random_bilm(), store(tmp_path), layers=[0, 1, 2], dtype="float16")
     exact = random_bilm()(ids(SENTENCES))
     half(ids(SENTENCES))
@@ -296,6 +296,8 @@ def test_what_float16_cannot_hold_is_computed_every_time(tmp_path: Path) -> None
         ({}, {"dtype": "int8"}, "dtype: expected one of float32, float16, received 'int8'"),
     ],
 )
-def test_mistakes_are_named(arguments: dict, wanted: dict, message: str, tmp_path: Path) -> None:
+def test_a_stateful_bilm_and_an_unknown_dtype_are_refused(
+    arguments: dict, wanted: dict, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=message):
         CachedBilm(random_bilm(**arguments), store(tmp_path), layers=[2], **wanted)

@@ -62,7 +62,7 @@ def test_a_word_twice_in_one_call():
     assert compute.words == [1, 2, 3]
 
 
-def test_what_comes_back_is_a_copy():
+def test_changing_a_result_does_not_change_the_cache():
     store, compute = WordVectorCache(4), Computed()
     for _ in range(3):
         store.look_up(words(1), compute).zero_()

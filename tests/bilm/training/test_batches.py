@@ -168,7 +168,7 @@ def test_words_that_are_not_in_the_vocabulary_are_read_but_predicted_as_unknown(
     assert len(batch.character_ids) == 4
 
 
-def test_what_cannot_be(encoder: Encoder, tmp_path: Path) -> None:
+def test_impossible_batch_options_are_refused(encoder: Encoder, tmp_path: Path) -> None:
     every = spans(tmp_path)
     steps = sum(len(sentence.split()) + 1 for sentence in SENTENCES)
     with pytest.raises(

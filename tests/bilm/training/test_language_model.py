@@ -170,7 +170,9 @@ def test_bfloat16_is_near_float32(samples: int | None, tmp_path: Path) -> None:
         ("sentences", None, lambda p: torch.optim.AdamW(p, lr=0.01)),
     ],
 )
-def test_it_learns(mode: str, samples: int | None, optimizer, tmp_path: Path) -> None:
+def test_training_learns_which_words_follow_from_others(
+    mode: str, samples: int | None, optimizer, tmp_path: Path
+) -> None:
     """A grammar in which names tell places: far below the perplexity of the words' frequencies."""
     sentences = grammar(1000)
     corpus, vocabulary = corpus_of(tmp_path, sentences), vocabulary_of(tmp_path)

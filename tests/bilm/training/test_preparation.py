@@ -80,7 +80,7 @@ def test_what_is_not_utf8_is_told_with_its_place(read, block_bytes: int, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_what_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_text_is_refused_and_leaves_no_files(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(CorpusError, match=r"empty\.txt: expected text: there is no token in it$"):
         prepare([tmp_path / "empty.txt"], tmp_path / "prepared")

@@ -56,7 +56,7 @@ def test_a_file_and_back(tmp_path: Path) -> None:
         ("<S>\n</S>\n<UNK>\nthe\nof\nthe\n", "vocab.txt:6: 'the' is in line 4 too"),
     ],
 )
-def test_bad_vocabularies(text: str, message: str, tmp_path: Path) -> None:
+def test_ill_formed_vocabularies_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text(text)
     with pytest.raises(VocabularyError) as error:
         LmVocabulary.from_file(tmp_path / "vocab.txt")
