@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elmo_tagger.bilm import Bilm, ScalarMix
-from elmo_tagger.bilm.loading.archive import read_archive
+from elmo_tagger.bilm.loading.checkpoint import read_archive
 from elmo_tagger.bilm.loading.source import load_bilm, local
 
 

@@ -19,7 +19,7 @@ from allennlp.predictors import Predictor
 from sklearn.metrics import classification_report
 
 import elmo_tagger.plugin  # noqa: F401 - registers
-from elmo_tagger.bilm.loading.archive import read_archive
+from elmo_tagger.bilm.loading.checkpoint import read_archive
 from elmo_tagger.curves import read_curves
 from elmo_tagger.plugin.console import summary
 from elmo_tagger.plugin.text_reader import TextCsvReader

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elmo_tagger.archives import ArchiveError, read_weights, weights_in
+from elmo_tagger.archives import ArchiveError, open_archive, read_weights, weights_in
 from elmo_tagger.bilm.loading.hdf5_weights import check_parameters
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
 from elmo_tagger.bilm.mixing import ScalarMix
@@ -122,6 +123,21 @@ def described(state: Mapping[str, Tensor], *, source: str) -> list[Checkpoint]:
             tensors = {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
             found.append(Checkpoint(description, tensors, source))
     return found
+
+
+def read_archive(path: str | Path) -> Checkpoint:
+    """The one embedder `elmo_hdf5` of an archive (`model.tar.gz`) or of the directory of a training run.
+
+    Raises:
+        ArchiveError: It is damaged, or has no weights.
+        CheckpointError: Its model has no embedder `elmo_hdf5` or several.
+        OSError: It cannot be read.
+    """
+    with open_archive(path) as archive:
+        found = described(archive.weights(), source=str(path))
+    if len(found) != 1:
+        raise CheckpointError(f"{path}: expected a model with one embedder elmo_hdf5, this one has {len(found)}")
+    return found[0]
 
 
 def find(serialization_dir: str | None, options_file: str | None, weight_file: str | None) -> list[Checkpoint]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from elmo_tagger.archives import weights_in
 from elmo_tagger.bilm.loading import hdf5_weights
-from elmo_tagger.bilm.loading.archive import read_archive
 from elmo_tagger.bilm.loading.bundled import BUNDLED, files_of
+from elmo_tagger.bilm.loading.checkpoint import read_archive
 from elmo_tagger.bilm.model import Bilm
 from elmo_tagger.errors import ElmoTaggerError
 

@@ -13,8 +13,7 @@ import torch
 from elmo_tagger.archives import ArchiveError
 from elmo_tagger.bilm import Bilm, ScalarMix
 from elmo_tagger.bilm.loading import bundled, checkpoint
-from elmo_tagger.bilm.loading.archive import read_archive
-from elmo_tagger.bilm.loading.checkpoint import CheckpointError
+from elmo_tagger.bilm.loading.checkpoint import CheckpointError, read_archive
 from elmo_tagger.bilm.loading.source import WeightsSourceError, load_bilm
 from elmo_tagger.bilm.weights_hash import weights_hash
 from elmo_tagger.errors import ElmoTaggerError
