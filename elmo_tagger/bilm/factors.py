@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from elmo_tagger.bilm.loading.uninitialized import nothing_is_drawn
 from elmo_tagger.bilm.precision import weight_dtype
 
 SCALE = "_scale"
@@ -100,7 +101,13 @@ class Factors(nn.Module):
 def keep_rounded(module: nn.Module, precision: str) -> None:
     """Keep all weights of products in a module only as a precision rounds them."""
     for part, name in _weights(module):
-        part.keep(name, part.rounded(name, precision))
+        values = part.factor(name).values
+        dtype = weight_dtype(precision, name, values.dtype)
+        if nothing_is_drawn():  # nor read: memory that was never touched is not taken
+            scale = torch.empty_like(values[..., 0, :]) if dtype == torch.int8 else None
+            part.keep(name, Factor(torch.empty_like(values, dtype=dtype), scale))
+        else:
+            part.keep(name, Factor(values).rounded(dtype))
 
 
 def rounded_copy(module: M, precision: str, dtype: torch.dtype) -> M:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +14,13 @@ _DRAWN = (
     *(nn.init.xavier_normal_, nn.init.xavier_uniform_, Tensor.normal_, Tensor.uniform_),
 )
 
+_active: ContextVar[bool] = ContextVar("active", default=False)
+
+
+def nothing_is_drawn() -> bool:
+    """Whether modules are made within `Uninitialized`, so that their values mean nothing yet."""
+    return _active.get()
+
 
 class Uninitialized(TorchFunctionMode):
     """A context in which nothing is drawn: `with Uninitialized(): bilm = Bilm(options)`.
@@ -20,6 +28,15 @@ class Uninitialized(TorchFunctionMode):
     Unlike a construction on the device "meta" it imports nothing: that would take two seconds for each one that PyTorch
     itself takes, and 250 MB.
     """
+
+    def __enter__(self) -> Uninitialized:
+        self._before = _active.set(True)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *arguments: Any) -> None:
+        super().__exit__(*arguments)
+        _active.reset(self._before)
 
     def __torch_function__(
         self,
