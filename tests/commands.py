@@ -108,7 +108,8 @@ def become_command(connection: socket.socket) -> tuple[str, list[str]]:
 
 
 def run_python() -> None:
-    """`python FILE` and `python -c CODE`."""
+    """`python FILE` and `python -c CODE`, in the folder of what they import."""
+    sys.path.insert(0, str(Path.cwd()))
     if sys.argv[1] == "-c":
         exec(sys.argv[2], {"__name__": "__main__"})
     else:
