@@ -118,7 +118,7 @@ class ElmoHdf5Embedder(ElmoEmbedder, TokenEmbedder):
         precision: * Of the products of a biLM that records no gradients: `"float32"`; `"float16"`, whose weights are
             rounded to half the bytes, almost without error; `"bfloat16"` for processors that know the type; `"int8"`,
             a quarter of the bytes; `"auto"`, the fastest whose error is at most that of `"float16"`; `"tf32"` on GPUs.
-            See docs/howto/precision.md.
+            See docs/howto/speed.md.
         rounded_weights: * Keep a frozen biLM's weights only as `precision` rounds them: the same vectors in a half or a
             quarter of the memory, and a smaller archive, which knows the rounded weights alone.
         cache: * See `CacheOptions`; for a frozen biLM. Opened by the first step of training: a model that only
