@@ -142,6 +142,7 @@ def test_top_k_gives_taggings_with_probabilities(archive: Path) -> None:
 
 def test_taggings_of_long_sentences_are_told_however_improbable(archive: Path) -> None:
     several = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 2}))
+    several._model.crf.temperature.fill_(1.0)  # calibrated by its own training data it would be sure of everything
     output = several.predict_json({"tokens": ["Oslo", "x", "Emma"] * 700})
     assert len(output["n_best"][0]) == 2
     assert output["n_best"][0][0]["log_probability"] < -103
