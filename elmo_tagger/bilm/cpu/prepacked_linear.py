@@ -177,9 +177,12 @@ def _packed(weight: Tensor, scale: Tensor | None = None) -> Product:
         result: Tensor
         count = len(rows)
         if weight.dtype == torch.float32 and (padding := _rounded(count) - count):
-            bias = addend if addend is None or addend.dim() == 1 else None
-            result = multiply.default(pad(rows, (0, 0, 0, padding)), blocked, bias, "none", [], "")[:count]
-            return result if addend is bias else result.add_(addend)
+            rows = pad(rows, (0, 0, 0, padding))
+            if addend is None or addend.dim() == 1:
+                result = multiply.default(rows, blocked, addend, "none", [], "")[:count]
+            else:
+                result = multiply.default(rows, blocked, None, "none", [], "")[:count].add_(addend)
+            return result
         if addend is None or addend.dim() == 1:
             result = multiply.default(rows, blocked, addend, "none", [], "")
         else:
