@@ -104,10 +104,11 @@ def serve(
         typer.echo(f"serving {model} at http://{host}:{port}, by Ray's replicas")
         wait_for_a_signal()
         return
-    bound = server.listen(host, port)
-    tagger = load_tagger(model, load_options)
-    tagger("Ready.")
-    app = application.build_application(tagger, settings, name=Path(model).name)
-    where, number = bound.getsockname()[:2]
-    typer.echo(f"serving {model} at http://{f'[{where}]' if ':' in where else where}:{number}")
-    server.serve(app, bound, grace=timeout)
+    with server.listen(host, port) as bound:
+        tagger = load_tagger(model, load_options)
+        tagger("Ready.")
+        app = application.build_application(tagger, settings, name=Path(model).name)
+        bound.listen(server.BACKLOG)  # whoever reads the next line may connect
+        where, number = bound.getsockname()[:2]
+        typer.echo(f"serving {model} at http://{f'[{where}]' if ':' in where else where}:{number}")
+        server.serve(app, bound, grace=timeout)

@@ -83,4 +83,4 @@ def wait_for_a_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: ended.set())
     ended.wait()
-    serve.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]

@@ -64,6 +64,7 @@ class ElmoRecognizer(LocalRecognizer):
         version: str = __version__,
         context: list[str] | None = None,
     ) -> None:
+        self.name: str  # set by the base class, whose own types are not known
         self._model = os.environ.get(MODEL_VARIABLE) if model is None else model
         if self._model is None:
             raise ElmoTaggerError(f"expected a model, as an argument or in the variable {MODEL_VARIABLE}")

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 2**16
 HEAD_SECONDS = 20.0
+BACKLOG = 2048  # clients that have connected and wait to be heard
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -68,12 +69,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: It cannot be had.
     """
+    bound = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
+        if bound is not None:
+            bound.close()
         raise OSError(error.errno, error.strerror or str(error), f"{host}:{port}") from None
     return bound
 
@@ -104,6 +108,7 @@ def build_server(app: FastAPI, *, grace: float) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(grace),
         )
     )
