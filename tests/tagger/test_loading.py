@@ -113,6 +113,27 @@ def test_weights_of_another_type_are_converted(folder: Path, tagger: Tagger) -> 
     assert elmo_tagger.load(folder)(TEXT).to_json() == tagger(TEXT).to_json()
 
 
+@pytest.mark.parametrize(("precision", "kept"), [("int8", torch.int8), ("float16", torch.float16)])
+def test_a_model_kept_in_one_precision_predicts_in_another(
+    folder: Path, tmp_path: Path, precision: str, kept: Any
+) -> None:
+    set_precision(folder, precision=precision, rounded_weights=True)
+    rounded = elmo_tagger.load(folder)
+    rounded.save(tmp_path / "rounded")
+    stored = load_file(tmp_path / "rounded" / "model.safetensors")
+    assert stored["text_field_embedder.token_embedder_elmo.bilm.lstm.layers.0.W_0"].dtype == kept
+    again = elmo_tagger.load(tmp_path / "rounded")
+    assert again(TEXT, top_k=3).to_json() == rounded(TEXT, top_k=3).to_json()
+    set_precision(tmp_path / "rounded", precision="float32", rounded_weights=False)
+    assert elmo_tagger.load(tmp_path / "rounded")(TEXT).tags == rounded(TEXT).tags
+
+
+def set_precision(folder: Path, **options: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["text_field_embedder"]["token_embedders"]["elmo"] |= options
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_damaged_folder_is_one_line(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
