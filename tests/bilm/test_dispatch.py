@@ -9,7 +9,9 @@ import torch
 
 from elmo_tagger.bilm import encode_sentences
 from elmo_tagger.bilm.backward.training import CpuTraining
+from elmo_tagger.bilm.cpu import narrow_products
 from elmo_tagger.bilm.cpu.inference import CpuInference
+from elmo_tagger.bilm.cpu.narrow_products import float16_maker
 from elmo_tagger.bilm.dispatch import PATH_VARIABLE, reference_only, using
 from tests.bilm.random_models import TOLERANCE, CudaOnCpu, implementation, random_bilm
 
@@ -84,3 +86,17 @@ def test_the_environment_decides_by_hand(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(PATH_VARIABLE, "slow")
     with pytest.raises(ValueError, match=r"^ELMO_TAGGER_PATH: expected reference or fast, received 'slow'$"):
         random_bilm()(IDS)
+
+
+def test_auto_is_what_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = "float32" if float16_maker() is None else "float16"
+    assert random_bilm(precision="auto").precision == here
+    monkeypatch.setattr(narrow_products, "_is_x86", lambda: False)
+    float16_maker.cache_clear()
+    try:
+        elsewhere = random_bilm(precision="auto")
+    finally:
+        float16_maker.cache_clear()
+    assert elsewhere.precision == "float32"
+    for layer, values in random_bilm()(IDS).layers.items():
+        assert torch.equal(elsewhere(IDS).layers[layer], values)
