@@ -69,7 +69,7 @@ def test_fast_paths_that_work_pass_their_check(precision: str, caplog: pytest.Lo
         with using(fresh), torch.inference_mode() if base is CpuInference else torch.enable_grad():
             bilm(IDS)
             assert implementation(bilm) == base.name
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.name.endswith("verification")] == []
 
 
 def test_the_environment_decides_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
