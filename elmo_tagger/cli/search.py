@@ -44,15 +44,16 @@ def search(
         raise ElmoTaggerError("--index: expected a file of text, received standard input, which is there but once")
     if layers == "all":
         raise ElmoTaggerError("--layers: expected one vector a word: average, top, concat or a number, received all")
+    # an index that is there is read; only --force writes over it, and nothing over the text
+    target = None if index is None else Output(index, inputs=[input], force=force or index.exists())
     source = SentenceSource(path=input, layout=layout_of(input), tokenizer=tokenizer if raw else None)
     vectors = SentenceVectors(load_bilm(weights, options), Request(layers=layers, pooling=pool))
     wanted = [] if query == "-" else vectors([tokens])
-    if index is None:
+    if index is None or target is None:
         found = searching.search(searching.computed(source, vectors), wanted[0], top)
     else:
         settings = searching.settings_of(source, vectors)
         if force or not index.exists():
-            target = Output(index, inputs=[input], force=force)
             count = searching.write_index(target, searching.computed(source, vectors), settings)
             typer.echo(f"{index}: {count:,} sentences", err=True)
         if query == "-":

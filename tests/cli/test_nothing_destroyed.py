@@ -54,6 +54,8 @@ OVER_AN_INPUT = [
     "vocab gold -q --output new --counts gold",
     "plot run -o run/metrics_epoch_0.json",
     "export-bilm bilm bilm",
+    "neighbours sings gold --weights bilm --picture gold",
+    "search gold Ann --weights bilm --index gold",
 ]
 OVER_ANOTHER_FILE = [
     "convert a.conll other.conll",
@@ -62,6 +64,7 @@ OVER_ANOTHER_FILE = [
     "vocab gold -q --output other.conll",
     "vocab gold -q --output new --counts other.conll",
     "plot run -o other.conll",
+    "neighbours sings gold --weights bilm --picture other.conll",
     "export-bilm run/../bilm/weights.hdf5 bilm",
 ]
 
