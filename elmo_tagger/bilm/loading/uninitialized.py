@@ -31,11 +31,11 @@ class Uninitialized(TorchFunctionMode):
 
     def __enter__(self) -> Uninitialized:
         self._before = _active.set(True)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *arguments: Any) -> None:
-        super().__exit__(*arguments)
+        super().__exit__(*arguments)  # type: ignore[no-untyped-call]
         _active.reset(self._before)
 
     def __torch_function__(
