@@ -1,4 +1,4 @@
-"""`entity_f1`, entity precision, recall and F1 in strict and in conlleval's counting."""
+"""`entity_f1`, entity precision, recall and F1 in strict and in conlleval's counting; and the scores of single tags."""
 
 from itertools import compress
 from typing import Dict, List, Optional, Sequence
@@ -8,6 +8,7 @@ import torch
 from allennlp.common.checks import ConfigurationError
 from allennlp.common.util import is_distributed
 from allennlp.data.vocabulary import Vocabulary
+from allennlp.training.metrics import FBetaVerboseMeasure
 from allennlp.training.metrics.metric import Metric
 
 from elmo_tagger.tagging.partial import open_tokens, read_entities
@@ -131,6 +132,27 @@ class EntityF1(Metric):
         """Forgets all counts."""
         self._counts = np.zeros((2, len(self._table.types), 3), dtype=np.int64)
         self._tokens = np.zeros(3, dtype=np.int64)  # with the right tag, all that count, and those that are left out
+
+
+class TagScores(FBetaVerboseMeasure):
+    """AllenNLP's precision, recall and F1 of each tag, which are 0 where nothing was counted instead of an error.
+
+    Args:
+        tags: In the order of their ids.
+    """
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        super().__init__(index_to_label=dict(enumerate(tags)))
+        self._tag_count = len(tags)
+
+    def get_metric(self, reset: bool = False) -> Dict[str, float]:
+        """`TAG-precision`, `TAG-recall` and `TAG-fscore`, and the same of the averages `micro`, `macro`, `weighted`."""
+        if self._true_positive_sum is not None:
+            return super().get_metric(reset)
+        self._true_positive_sum = self._pred_sum = self._true_sum = torch.zeros(self._tag_count)
+        scores = super().get_metric()
+        self.reset()  # the next batch may be on another device
+        return scores
 
 
 def partial_labels(allowed: torch.Tensor, mask: torch.Tensor, tags: Sequence[str]) -> List[List[str]]:

@@ -1,6 +1,5 @@
 """`elmo_bilstm_crf`: embedder -> dropout -> encoder -> optional feed-forward -> CRF."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple, TypeVar, Union
 
@@ -12,10 +11,10 @@ from allennlp.models.model import Model
 from allennlp.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
-from allennlp.training.metrics import CategoricalAccuracy, FBetaVerboseMeasure
+from allennlp.training.metrics import CategoricalAccuracy
 
 from elmo_tagger.plugin.embedder import mix_metrics
-from elmo_tagger.plugin.metric import EntityF1, partial_labels
+from elmo_tagger.plugin.metric import EntityF1, TagScores, partial_labels
 from elmo_tagger.tagger.model import SequenceTagger
 from elmo_tagger.tagger.predictions import Decoder
 from elmo_tagger.tagging.checks import CrfInputError
@@ -127,9 +126,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
         self._accuracies = {"accuracy": CategoricalAccuracy(), "accuracy3": CategoricalAccuracy(top_k=3)}
-        self._of_tags = (
-            FBetaVerboseMeasure(index_to_label=dict(enumerate(tags))) if verbose_metrics and self._f1 is None else None
-        )
+        self._of_tags = TagScores(tags) if verbose_metrics and self._f1 is None else None
         self._decoder = Decoder(self.crf, self.tags, label_encoding)
         initializer(self)
 
@@ -202,8 +199,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
             if self._f1 is not None:
                 metrics.update(self._f1.get_metric(reset))
             if self._of_tags is not None and reset:  # only then, to keep progress bars short
-                with suppress(RuntimeError):  # raised if nothing was counted, as on data without tags
-                    metrics.update(self._of_tags.get_metric(reset))
+                metrics.update(self._of_tags.get_metric(reset))
         if reset:
             metrics.update(mix_metrics(self))
         return metrics

@@ -118,8 +118,13 @@ def test_accuracy3_is_crf_taggers_with_more_tags_than_pytorch_sorts_stably() -> 
     assert {name: ours.get_metrics()[name] for name in expected} == pytest.approx(expected)
 
 
-def test_metrics_of_single_tags_do_not_fail_where_nothing_was_counted() -> None:
-    assert model(label_encoding=None).eval().get_metrics(reset=True) == {"accuracy": 0.0, "accuracy3": 0.0}
+def test_metrics_of_single_tags_are_zeros_of_the_same_names_where_nothing_was_counted() -> None:
+    verbose = model(label_encoding=None, verbose_metrics=True).eval()
+    empty = verbose.get_metrics(reset=True)
+    assert set(empty.values()) == {0.0}
+    verbose(**batch())
+    assert verbose.get_metrics(reset=True).keys() == empty.keys()
+    assert verbose.get_metrics(reset=True) == empty
 
 
 def test_fields_of_a_reader_that_the_tagger_has_no_use_for_are_ignored() -> None:
