@@ -35,7 +35,7 @@ def migrate(
     from elmo_tagger.text.outputs import Output
 
     names = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
-    target = Output(new, inputs=[old], force=force, folder=True)
+    target = Output(new, inputs=[old, *([options] if options else [])], force=force, folder=True)
     for name in names:
         target.check(new / name)
     found = migrated(old, options_file=options, allennlp=allennlp)

@@ -58,7 +58,8 @@ def neighbours(
 
     if sentence and not words:
         raise ElmoTaggerError("--sentence: expected --words with it")
-    target = None if picture is None else Output(picture, inputs=[input], force=force)
+    inputs = [path for path in (input, weights, options) if path]
+    target = None if picture is None else Output(picture, inputs=inputs, force=force)
     source = SentenceSource(
         path=input, layout=layout_of(input), tokenizer=Tokenizer(language=language) if raw else None
     )

@@ -44,8 +44,9 @@ def search(
         raise ElmoTaggerError("--index: expected a file of text, received standard input, which is there but once")
     if layers == "all":
         raise ElmoTaggerError("--layers: expected one vector a word: average, top, concat or a number, received all")
-    # an index that is there is read; only --force writes over it, and nothing over the text
-    target = None if index is None else Output(index, inputs=[input], force=force or index.exists())
+    # an index that is there is read; only --force writes over it, and nothing over what is read
+    inputs = [path for path in (input, weights, options) if path]
+    target = None if index is None else Output(index, inputs=inputs, force=force or index.exists())
     source = SentenceSource(path=input, layout=layout_of(input), tokenizer=tokenizer if raw else None)
     vectors = SentenceVectors(load_bilm(weights, options), Request(layers=layers, pooling=pool))
     wanted = [] if query == "-" else vectors([tokens])

@@ -76,7 +76,7 @@ def tag(
     from elmo_tagger.text.formats.format import FileOptions
 
     paths = files or [STANDARD_INPUT]
-    write = _writer(output, inputs=[model, *paths], force=force, top_k=top_k)
+    write = _writer(output, inputs=[model, *paths, *([options] if options else [])], force=force, top_k=top_k)
     known = FileOptions(format=file_format, token_column=token_column, separator=separator, encoding=encoding)
     check_inputs(paths, known)
     bad = _BadLines()

@@ -31,13 +31,18 @@ def build(parts: Parts, *, name: str, device: str | torch.device = "cpu", langua
 
     Raises:
         ConfigError: Parts do not fit together.
-        LoadError: Weights and config do not fit together.
+        LoadError: Weights and config do not fit together, or the config has sizes that no model has.
         ArchiveError: Its config claims sizes that its tensors do not have.
     """
     claimed = parts.config.to_dict()["model"]
     # nothing is allocated that no tensor fills, and no random start is drawn that the weights would only overwrite
-    with bounded_by(parts.weights, claimed, name=name), Uninitialized():
-        network = build_model(parts.config, parts.vocabulary)
+    try:
+        with bounded_by(parts.weights, claimed, name=name), Uninitialized():
+            network = build_model(parts.config, parts.vocabulary)
+    except ElmoTaggerError:
+        raise
+    except (ValueError, RuntimeError) as error:  # PyTorch's, of sizes below 1
+        raise LoadError(f"{name}: config.json: describes no model: {str(error).splitlines()[0]}") from error
     load_weights(network, parts.weights, name=name)
     return Tagger(parts.config, parts.vocabulary, network.to(device), language=language, card=parts.card)
 

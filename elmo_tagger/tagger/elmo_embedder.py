@@ -9,6 +9,7 @@ from elmo_tagger.bilm.mixing import ScalarMix
 from elmo_tagger.bilm.model import Bilm, BilmOutput
 from elmo_tagger.bilm.options import Options
 from elmo_tagger.bilm.selection import LayerSelection
+from elmo_tagger.errors import shown
 from elmo_tagger.tagger.config import ConfigError, ElmoConfig, ElmoIndexerConfig
 from elmo_tagger.tagger.embedding import StaticEmbedding
 from elmo_tagger.tagger.linear import Linear
@@ -104,8 +105,8 @@ def build_elmo(config: ElmoConfig, indexer: ElmoIndexerConfig, vocabulary: Vocab
     longest = options.char_cnn.max_characters_per_token
     if indexer.max_characters_per_token != longest:
         raise ConfigError(
-            f"{where}: the indexer gives {indexer.max_characters_per_token} characters a token, but the biLM's options "
-            f"say {longest}"
+            f"{where}: the indexer gives {shown(indexer.max_characters_per_token)} characters a token, but the biLM's "
+            f"options say {longest}"
         )
     names = config.static and config.static.namespace, indexer.static_namespace
     if names[0] != names[1]:

@@ -20,7 +20,7 @@ from elmo_tagger.tagger.json_fields import read_object
 from elmo_tagger.tagger.vocabulary import Namespace, Vocabulary
 from elmo_tagger.tagging.span_arrays import TagTable
 from elmo_tagger.text.files import DataError
-from elmo_tagger.text.outputs import Output, new_folder
+from elmo_tagger.text.outputs import Output, OutputError, new_folder
 from elmo_tagger.text.strict_json import parse_object
 
 CONFIG_NAME, WEIGHTS_NAME, CARD_NAME = "config.json", "model.safetensors", "README.md"
@@ -92,7 +92,7 @@ def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None
         force: Whether files that are there already may be written over.
 
     Raises:
-        OutputError: One of the files is there already.
+        OutputError: One of the files is there already, or there is no room for the weights.
         OSError: The folder cannot be written.
     """
     library = f"elmo_tagger {elmo_tagger.__version__}"
@@ -103,7 +103,10 @@ def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None
         (unfinished / CONFIG_NAME).write_text(_readable(written), encoding="utf-8")
         text = render(parts.card, language=parts.config.language, labels=_labels(parts), library=library)
         (unfinished / CARD_NAME).write_text(text, encoding="utf-8")
-        save_file(_apart(parts.weights), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
+        try:
+            save_file(_apart(parts.weights), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OutputError(f"{Path(path) / WEIGHTS_NAME}: cannot be written: {error}") from error
         # safetensors lets nobody else read it
         (unfinished / WEIGHTS_NAME).chmod((unfinished / CONFIG_NAME).stat().st_mode)
 

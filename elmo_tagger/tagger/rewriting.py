@@ -11,7 +11,7 @@ import torch
 from elmo_tagger.archives import open_archive
 from elmo_tagger.archives.archive import weights_in
 from elmo_tagger.errors import ElmoTaggerError
-from elmo_tagger.text.outputs import Target, new_path
+from elmo_tagger.text.outputs import Target, errors_at_the_end, new_path
 
 TEMPERATURE = "crf.temperature"
 _TYPE = "elmo_bilstm_crf"
@@ -49,7 +49,8 @@ def write_with_temperature(source: str | Path, target: Target, temperature: floa
     """
     with open_archive(source) as archive, tempfile.TemporaryDirectory() as directory, new_path(target) as unfinished:
         weights = Path(directory) / "weights.th"
-        torch.save({**archive.weights(), TEMPERATURE: torch.tensor(temperature)}, weights)
+        with errors_at_the_end(weights, weights) as file:  # a full disk would be PyTorch's RuntimeError
+            torch.save({**archive.weights(), TEMPERATURE: torch.tensor(temperature)}, file)
         old = weights_in(archive.directory)
         with tarfile.open(unfinished, "w:gz", compresslevel=6) as written:
             for path in sorted(archive.directory.rglob("*")):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from elmo_tagger.errors import shown
 from elmo_tagger.tagger.json_fields import ConfigError
 
 PADDING_TOKEN = "@@PADDING@@"
@@ -57,7 +58,8 @@ def find_namespace(vocabulary: Vocabulary, name: str, where: str) -> Namespace:
         ConfigError: There is none of that name.
     """
     if name not in vocabulary:
-        raise ConfigError(f"{where}: the vocabulary has no {name!r}, only {', '.join(sorted(vocabulary)) or 'nothing'}")
+        known = ", ".join(sorted(vocabulary)) or "nothing"
+        raise ConfigError(f"{where}: the vocabulary has no {shown(name)}, only {known}")
     return vocabulary[name]
 
 
@@ -76,18 +78,21 @@ def read_vocabulary(directory: Path, *, unknown: str = UNKNOWN_TOKEN) -> Vocabul
     listed = directory / "non_padded_namespaces.txt"
     if not listed.is_file():
         raise ConfigError(f"{directory.name}: expected {listed.name} in it, as AllenNLP writes")
-    patterns = listed.read_text(encoding="utf-8").split()
+    patterns = _text(listed).split()
     vocabulary = {}
     for path in sorted(directory.glob("*.txt")):
         if path != listed:
             name = path.name.removesuffix(".txt")
             bare = any(name.endswith(each[1:]) if each.startswith("*") else name == each for each in patterns)
-            try:
-                text = path.read_bytes().decode()
-            except UnicodeDecodeError as error:
-                raise ConfigError(f"{directory.name}/{path.name}: expected UTF-8: {error}") from error
-            vocabulary[name] = read_namespace(text, padded=not bare, unknown=unknown)
+            vocabulary[name] = read_namespace(_text(path), padded=not bare, unknown=unknown)
     return vocabulary
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.parent.name}/{path.name}: expected UTF-8: {error}") from error
 
 
 def read_namespace(text: str, *, padded: bool, unknown: str = UNKNOWN_TOKEN) -> Namespace:

@@ -24,6 +24,7 @@ from elmo_tagger.pipes import is_pipe
 from elmo_tagger.text.files import DataError
 
 STANDARD_OUTPUT = "-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Target = str | os.PathLike[str]
 """What may be written: a path, or an `Output`."""
 
@@ -125,7 +126,8 @@ def new_path(path: Target) -> Iterator[Path]:
         error.filename = str(path)
         raise
     try:
-        yield unfinished
+        with _full_disk_named(unfinished, path):
+            yield unfinished
         _give_name(unfinished, target, path, _plain(path))
     finally:
         unfinished.unlink(missing_ok=True)
@@ -146,10 +148,11 @@ def new_folder(path: Target) -> Iterator[Path]:
     target = Path(os.path.realpath(_plain(path)))
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(_random_name(target.name))
-    unfinished.mkdir()
     try:
-        yield unfinished
-        target.mkdir(exist_ok=True)
+        with _full_disk_named(unfinished, path):
+            unfinished.mkdir()
+            yield unfinished
+            target.mkdir(exist_ok=True)
         files = sorted(unfinished.iterdir())
         if isinstance(path, Output):
             for file in files:
@@ -183,6 +186,17 @@ def errors_at_the_end(path: Path, shown: Target) -> Iterator[BinaryIO]:
         raise _named(file.failure, shown) from error
     if file.failure is not None:
         raise _named(file.failure, shown)
+
+
+@contextmanager
+def _full_disk_named(unfinished: Path, path: Target) -> Iterator[None]:
+    """Within, an error of a full disk names what was asked for; Python's files, once open, name nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and (error.filename is None or str(error.filename).startswith(str(unfinished))):
+            _named(error, path)
+        raise
 
 
 def _named(error: OSError, path: Target) -> OSError:

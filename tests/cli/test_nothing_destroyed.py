@@ -28,6 +28,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("run").mkdir()
     Path("run/metrics_epoch_0.json").write_text(json.dumps({"training_loss": 1.0}))
     random_bilm().save("bilm")
+    Path("there").mkdir()
+    Path("there/config.json").write_text(ROWS)
     Path("link.conll").symlink_to("a.conll")
     os.link("a.conll", "hard.conll")
     return tmp_path
@@ -55,7 +57,13 @@ OVER_AN_INPUT = [
     "plot run -o run/metrics_epoch_0.json",
     "export-bilm bilm bilm",
     "neighbours sings gold --weights bilm --picture gold",
+    "neighbours sings gold --weights bilm --picture bilm/weights.hdf5",
+    "neighbours sings gold --weights bilm/weights.hdf5 --options bilm/options.json --picture bilm/options.json",
     "search gold Ann --weights bilm --index gold",
+    "search gold Ann --weights bilm --index bilm/weights.hdf5",
+    "search gold Ann --weights bilm/weights.hdf5 --options bilm/options.json --index bilm/options.json",
+    "tag run gold --options bilm/options.json -o bilm/options.json",
+    "migrate run there --options there/config.json",
 ]
 OVER_ANOTHER_FILE = [
     "convert a.conll other.conll",

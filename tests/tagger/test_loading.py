@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,19 @@ def test_saving_writes_over_nothing_unless_told(tagger: Tagger, folder: Path) ->
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     elmo_tagger.load(folder).save(folder, force=True)  # though its weights are mapped from there
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_full_disk_names_the_weights_that_could_not_be_saved(tagger: Tagger, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tagger.save(tmp_path / "whole")
+    size = (tmp_path / "whole" / "model.safetensors").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=re.escape(f"{tmp_path}/model/model.safetensors: cannot be written")):
+            tagger.save(tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_a_folder_shares_the_weights_of_a_bilm_of_the_package(
@@ -165,6 +179,19 @@ def test_sizes_without_tensors_are_refused_before_they_are_allocated(folder: Pat
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArchiveError, match=r"config\.json: (describes a model that is larger|model\.enc)"):
         elmo_tagger.load(folder)
+
+
+@pytest.mark.parametrize(("place", "size"), [("hidden_size", 0), ("num_layers", -1), ("hidden_dims", -1)])
+def test_sizes_below_one_are_one_line_that_names_the_model(folder: Path, place: str, size: int) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    if place == "hidden_dims":
+        config["model"]["feedforward"] = {"num_layers": 1, "hidden_dims": size, "activations": "relu"}
+    else:
+        config["model"]["encoder"] = {"type": "lstm", "hidden_size": 4, place: size}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LoadError, match=re.escape(f"{folder}: config.json: describes no model")) as caught:
+        elmo_tagger.load(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:

@@ -446,6 +446,7 @@ WRONG_FILES: list[tuple[str, bytes | None, str]] = [
     ("vocabulary/labels.txt", b"O\nB-PER", r"tag_projection_layer.*expected shape \(2,"),
     ("vocabulary/labels.txt", None, "the vocabulary has no 'labels', only token_characters, tokens"),
     ("vocabulary/labels.txt", b"\xff", "vocabulary/labels.txt: expected UTF-8"),
+    ("vocabulary/non_padded_namespaces.txt", b"\xff", "vocabulary/non_padded_namespaces.txt: expected UTF-8"),
     ("vocabulary/non_padded_namespaces.txt", None, "expected non_padded_namespaces.txt in it"),
     ("config.json", b"{", "config.json: expected a JSON object"),
     ("weights.th", b"PK", "weights.th: expected weights as PyTorch stores tensors"),

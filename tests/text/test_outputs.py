@@ -186,6 +186,13 @@ def test_a_full_disk_names_the_file_and_nothing_stays(path: str) -> None:
     assert names() == {"in.txt", "data", "data/d.txt"}
 
 
+@pytest.mark.usefixtures("little_room")
+def test_a_full_disk_names_the_folder_whoever_fills_it() -> None:
+    with pytest.raises(OSError, match="File too large: 'folder'"), new_folder("folder") as unfinished:
+        (unfinished / "file").write_bytes(bytes(100_000))
+    assert names() == {"in.txt", "data", "data/d.txt"}
+
+
 def test_a_device_without_room_is_named() -> None:
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"), new_file("/dev/full") as file:
         file.write(b"x")
