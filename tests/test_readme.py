@@ -62,8 +62,8 @@ def test_the_readmes_python_runs(outcome: tuple[Path, str]) -> None:
     result = subprocess.run(
         [sys.executable, "-c", block.text], cwd=outcome[0], capture_output=True, text=True, check=True, timeout=600
     )
-    assert "ORG Hartdal Energy 17 31" in result.stdout
-    assert sorted(path.name for path in (outcome[0] / "runs" / "quickstart-folder").iterdir()) == [
+    assert "PER Charles Babbage 25 40" in result.stdout
+    assert sorted(path.name for path in (outcome[0] / "runs" / "english").iterdir()) == [
         "README.md",
         "config.json",
         "model.safetensors",

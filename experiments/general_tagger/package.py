@@ -2,10 +2,13 @@
 
     python experiments/general_tagger/package.py runs/general_tagger/model.tar.gz elmo_tagger/tagger/en
 
-writes `config.json` and `model.safetensors`. The card, `README.md`, is written by hand from what `evaluate.py` prints.
+writes `config.json`, `model.safetensors`, and in `training.json` which starter it belongs to. The card, `README.md`, is
+written by hand from what `evaluate.py` prints.
 """
 
 import argparse
+import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,12 +17,16 @@ import torch
 
 import elmo_tagger
 from elmo_tagger.bilm import load_bilm
+from elmo_tagger.bilm.loading.bundled import BUNDLED
 from elmo_tagger.tagger import Card, Tagger
 from elmo_tagger.tagger.folder import CONFIG_NAME, WEIGHTS_NAME, Parts, write_folder
+from elmo_tagger.tagger.vocabulary import Namespace
 
 BILM = "starter"
 EMBEDDER = "elmo"
 PREFIX = f"text_field_embedder.token_embedder_{EMBEDDER}.bilm."
+WORDS = "static_words"
+STATIC = f"text_field_embedder.token_embedder_{EMBEDDER}.static.weight"
 CARD = Card(
     data=("DocRED", "wikigold", "CrossNER", "WNUT-17", "Broad Twitter Corpus", "Tweebank-NER", "MultiNER government"),
     license="apache-2.0",
@@ -42,7 +49,12 @@ def parts_of(tagger: Tagger) -> Parts:
     embedder = config["model"]["text_field_embedder"]["token_embedders"][EMBEDDER]
     del embedder["options"]
     embedder["bundled"] = BILM
-    return Parts(type(tagger.config).from_dict(config), tagger.vocabulary, halves, CARD)
+    words, vectors = tagger.vocabulary[WORDS], halves[STATIC]
+    # training's words that the vectors lack have the vector of an unknown one: they may as well be unknown
+    known = [number for number in range(len(words)) if number < 2 or not torch.equal(vectors[number], vectors[1])]
+    halves[STATIC] = vectors[known]
+    vocabulary = {**tagger.vocabulary, WORDS: Namespace([words.tokens[number] for number in known])}
+    return Parts(type(tagger.config).from_dict(config), vocabulary, halves, CARD)
 
 
 def main() -> None:
@@ -56,6 +68,8 @@ def main() -> None:
         arguments.folder.mkdir(exist_ok=True)
         for name in (CONFIG_NAME, WEIGHTS_NAME):
             shutil.copy(Path(temporary) / "en" / name, arguments.folder / name)
+    digest = hashlib.sha256((BUNDLED[BILM] / "weights.hdf5").read_bytes()).hexdigest()
+    (arguments.folder / "training.json").write_text(json.dumps({BILM: digest}) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,13 @@ DOMAINS = ("politics", "science", "music", "literature", "ai")  # of CrossNER
 DEV_SHARE = 10  # one sentence of so many
 STOPPING_SENTENCES = 150  # of each corpus, in dev.conll
 # shares of the training sentences that come a second time, otherwise written
-UPPER, LOWER, BARE = 0.06, 0.10, 0.06
+UPPER, LOWER, BARE, LITTERED = 0.25, 0.10, 0.05, 0.10
+# what stands in texts from the web and is no entity
+LITTER = (
+    *("<b>", "</b>", "<i>", "</span>", "<li>", "</ul>", "<h1>", "&amp;", "&lt;", "🙂", "😂", "🔥", "👍🏽", "🚀🚀"),
+    *("$12", "$1,499.00", "€7.50", "£80", "25%", "#now", "#wow", "https://t.co/Zx9kLm1q"),
+    *("http://example.org/p/12?id=7", "www.shop.example", "@user_12", "@the_team", "@janedoe99"),
+)
 # what a token without an entity is where MISC is not annotated: anything but the other three types
 UNKNOWN_MISC = "O|B-MISC|I-MISC"
 
@@ -101,12 +107,24 @@ def bare(sentence: Sentence) -> Sentence | None:
     return Sentence(tokens=list(tokens), tags=list(tags))
 
 
+def littered(sentence: Sentence, draw: random.Random) -> Sentence:
+    """With one to three pieces of litter between its tokens, not within entities."""
+    tokens, tags = list(sentence.tokens), list(sentence.tags or ())
+    for _ in range(draw.randint(1, 3)):
+        places = [place for place in range(len(tokens) + 1) if place == len(tokens) or not tags[place].startswith("I-")]
+        place = draw.choice(places)
+        tokens.insert(place, draw.choice(LITTER))
+        tags.insert(place, "O")
+    return Sentence(tokens=tokens, tags=tags)
+
+
 def augmented(sentences: list[Sentence], draw: random.Random) -> Iterator[Sentence]:
     """The sentences, and a share of them a second time in each other way of writing."""
     ways: tuple[tuple[Callable[[Sentence], Sentence | None], float], ...] = (
         (upper_case, UPPER),
         (lower_case, LOWER),
         (bare, BARE),
+        (lambda each: littered(each, draw), LITTERED),
     )
     yield from sentences
     for rewrite, share in ways:
@@ -125,7 +143,17 @@ def _read(files: Iterable[str], directory: Path) -> Iterator[Sentence]:
     for file in files:
         for sentence in read_columns(directory / file):
             tags = convert(sentence, "IOB1" if "wikigold" in file else "BIO", "BIO")
-            yield Sentence(tokens=sentence.tokens, tags=[_mapped(tag) for tag in tags])
+            yield Sentence(tokens=sentence.tokens, tags=_without_mentions(sentence.tokens, list(map(_mapped, tags))))
+
+
+def _without_mentions(tokens: list[str], tags: list[str]) -> list[str]:
+    """Tags in BIO, in which an account's name is no entity; the Broad Twitter Corpus marks most as persons."""
+    mention = False
+    kept = []
+    for token, tag in zip(tokens, tags, strict=True):
+        mention = token.startswith("@") if tag.startswith("B-") else mention and tag.startswith("I-")
+        kept.append("O" if mention else tag)
+    return kept
 
 
 def _mapped(tag: str) -> str:
