@@ -1,10 +1,12 @@
 """Whether `elmo_tagger.load` says what `allennlp predict` says: real documents, every shipped config.
 
     PYTHONPATH=. python benchmarks/agreement.py ../shared/data/ner/*/*.conll --documents 1000
+    PYTHONPATH=. python benchmarks/agreement.py ../shared/data/ner/*/*.conll --documents 50 --double
 
 Each archive has a config of `training_configs/`, made small, and weights that are drawn so that many tags are unsure.
 Tags, offsets and n-best lists have to be equal; of confidences the largest difference is printed. `allennlp predict`
-has batches of 32; the tagger has its own, and then each tenth document alone.
+has batches of 32; the tagger has its own, and then each tenth document alone. `--double` does all once more with both
+sides in float64, which tells what comes of float32's rounding from what comes of another computation.
 """
 
 from __future__ import annotations
@@ -66,11 +68,25 @@ def compare(found: Iterable[Any], expected: Iterable[dict[str, Any]]) -> tuple[i
     return wrong, largest
 
 
+def agreement(tagger: elmo_tagger.Tagger, predictor: Predictor, inputs: list[dict[str, Any]]) -> str:
+    """What a comparison of all documents came to."""
+    batches = (inputs[first : first + 32] for first in range(0, len(inputs), 32))
+    expected = list(itertools.chain.from_iterable(map(predictor.predict_batch_json, batches)))
+    together = compare(tagger.pipe(inputs, top_k=3), expected)
+    alone = compare((tagger(each, top_k=3) for each in inputs[::10]), expected[::10])
+    entities = sum(len(each["entities"]) for each in expected)
+    return (
+        f"{len(inputs)} documents, {entities} entities; in batches {together[0]} differ, probabilities by at most "
+        f"{together[1]:.1e}; alone {alone[0]} of {len(inputs[::10])}, {alone[1]:.1e}"
+    )
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--documents", type=int, default=1000)
+    parser.add_argument("--double", action="store_true", help="compare in float64 too")
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=CONFIGS)
     arguments = parser.parse_args()
     inputs = documents(arguments.files, arguments.documents)
@@ -82,17 +98,12 @@ def main() -> None:
             directory.mkdir()
             archive = make_archive(shipped(name, bilm, directory), directory / "run")
             predictor = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 3}), "entities")
-            batches = (inputs[first : first + 32] for first in range(0, len(inputs), 32))
-            expected = list(itertools.chain.from_iterable(map(predictor.predict_batch_json, batches)))
             tagger = elmo_tagger.load(archive)
-            together = compare(tagger.pipe(inputs, top_k=3), expected)
-            alone = compare((tagger(each, top_k=3) for each in inputs[::10]), expected[::10])
-            entities = sum(len(each["entities"]) for each in expected)
-            print(
-                f"{name}: {len(inputs)} documents, {entities} entities; in batches {together[0]} differ, probabilities "
-                f"by at most {together[1]:.1e}; alone {alone[0]} of {len(inputs[::10])}, {alone[1]:.1e}",
-                flush=True,
-            )
+            print(f"{name}, float32: {agreement(tagger, predictor, inputs)}", flush=True)
+            if arguments.double:
+                tagger.model.double()
+                predictor._model.double()
+                print(f"{name}, float64: {agreement(tagger, predictor, inputs)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _F1 = "f1-measure-overall"
 
 
 def train(
-    train_file: Annotated[Path, typer.Option("--train", help="The column file to train on.", metavar="FILE")],
+    train_files: Annotated[list[Path], typer.Option("--train", help="The column file to train on.", metavar="FILE")],
     dev: Annotated[Path, typer.Option(help="The one that tells when to stop, and which seed is best.", metavar="FILE")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")],
     test: Annotated[Optional[Path], typer.Option(help="Scored once, at the end.", metavar="FILE")] = None,
@@ -51,6 +51,12 @@ def train(
         )
     from elmo_tagger.cli.run_config import CONFIG, files_of_run, run_config
 
+    if len(train_files) > 1:  # the last alone would be trained on
+        raise ElmoTaggerError(
+            f"--train: expected one file, received {', '.join(map(str, train_files))}: join them into one; where they "
+            "do not annotate the same types, `elmo-tagger convert --unannotated` first"
+        )
+    (train_file,) = train_files
     files = [train_file, dev, *([test] if test else [])]
     options = {"token_column": token_column, "tag_column": tag_column, "separator": separator, "encoding": encoding}
     reader = _checked(files, train_file, options, skip_bad_lines=skip_bad_lines)

@@ -103,8 +103,14 @@ class ElmoTaggerComponent:
         """Tag a Doc."""
         return next(self.pipe([doc]))
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 64) -> Iterator[Doc]:
-        """Tag a stream of Docs, in order, `batch_size` at a time."""
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 256) -> Iterator[Doc]:
+        """Tag a stream of Docs, in order, `batch_size` at a time.
+
+        Raises:
+            ElmoTaggerError: `batch_size` is below 1.
+        """
+        if batch_size < 1:  # spaCy's batches would be empty, and no Doc would come back
+            raise ElmoTaggerError(f"batch_size: expected 1 or more, received {batch_size}")
         for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
             sentences = [list(_sentences(doc)) for doc in docs]
             pairs = [(doc, places) for doc, found in zip(docs, sentences, strict=True) for places in found]
@@ -161,17 +167,12 @@ class ElmoTaggerComponent:
 
 def _sentences(doc: Doc) -> Iterator[list[int]]:
     """The places of each sentence's tokens; those that are white space are left out, as in training data."""
-    places = [token.i for token in doc if not token.is_space]
     if doc.has_annotation("SENT_START"):
-        sentence: list[int] = []
-        for place in places:
-            if sentence and doc[place].sent.start > sentence[-1]:
-                yield sentence
-                sentence = []
-            sentence.append(place)
-        if sentence:
-            yield sentence
+        for sent in doc.sents:
+            if places := [token.i for token in sent if not token.is_space]:
+                yield places
         return
+    places = [token.i for token in doc if not token.is_space]
     starts = [doc[place].idx for place in places]
     ends = [doc[place].idx + len(doc[place]) for place in places]
     for first, last in sentence_bounds(doc.text, starts, ends, marks=_MARKS, max_tokens=1000):

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elmo_tagger.errors import shown
 from elmo_tagger.tagger.predictions import Decoder
 from elmo_tagger.tagging.crf import ConditionalRandomField
 from elmo_tagger.tagging.detection import detect_scheme
 from elmo_tagger.tagging.partial import convert, read_entities
 from elmo_tagger.tagging.schemes import UNKNOWN, alternatives
-from elmo_tagger.tagging.temperature import Fit, fit_temperature
+from elmo_tagger.tagging.temperature import Fit, TemperatureError, fit_temperature
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.sentence import Sentence, Span
+
+_SHOWN_TAGS = 5
 
 Judged = list[tuple[float, bool]]
 """Of predicted entities, the confidence in [0, 1] and whether the entity is right."""
@@ -120,6 +123,13 @@ def find_temperature(
     Raises:
         TemperatureError: There is no sentence by which one could be found.
     """
+    if truth.unknown_tags and not truth.sentences:
+        unknown = ", ".join(shown(tag, quoted=False) for tag in truth.unknown_tags[:_SHOWN_TAGS])
+        more = ", ..." if len(truth.unknown_tags) > _SHOWN_TAGS else ""
+        raise TemperatureError(
+            f"no sentence to find a temperature by: all {truth.left_out} have tags that the model does not know "
+            f"({unknown}{more}), expected some of {', '.join(decoder.tags[: 2 * _SHOWN_TAGS])}"
+        )
     fit = fit_temperature(crf, [_batch(truth, *each) for each in scored])
     after = _judged(decoder, truth, scored)
     crf.temperature.fill_(1.0)

@@ -95,7 +95,7 @@ def test_nothing_is_written_over() -> None:
         ("Emma ?\nflew ?\n", "no label of the 1 sentences says anything"),
         ("", "dev.conll"),
         ("Emma flew\nto Oslo\n", "found no tags"),
-        ("Emma U-DATE\nflew O\n", "no sentence to find a temperature by"),
+        ("Emma U-DATE\nflew O\n", "all 1 have tags that the model does not know (U-DATE), expected some of "),
         ("Emma O\nflew I-PER|L-PER\n", "dev.conll:2"),
     ],
 )

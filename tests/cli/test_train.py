@@ -83,6 +83,7 @@ def test_several_seeds_end_with_their_mean_and_the_best_archive() -> None:
         (("--vectors", "nothing.txt"), "error: --vectors: nothing.txt: no such file"),
         (("--weights", "startr"), "error: startr: no such file or directory: expected a directory with options.json"),
         (("--weights", "."), "error: .: expected options.json and weights.hdf5 in it"),
+        (("--train", "more.conll"), "error: --train: expected one file, received train.conll, more.conll: join them"),
         (("--test", "bad.conll"), "error: training would fail: bad.conll: 1 ill-formed line"),
         (("--test", "nothing.conll"), "error: nothing.conll: No such file or directory"),
     ],

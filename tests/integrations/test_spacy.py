@@ -127,3 +127,5 @@ def test_a_wrong_argument_is_named(folder: Path) -> None:
         pipeline(folder, annotate="tags")
     with pytest.raises(ElmoTaggerError, match="min_confidence: expected a probability"):
         pipeline(folder, min_confidence=2.0)
+    with pytest.raises(ElmoTaggerError, match="batch_size: expected 1 or more, received 0"):
+        list(pipeline(folder).pipe([TEXT], batch_size=0))
