@@ -164,10 +164,11 @@ def new_folder(path: Target) -> Iterator[Path]:
 
 
 @contextmanager
-def errors_at_the_end(path: Path, shown: Target) -> Iterator[BinaryIO]:
+def errors_at_the_end(path: Path, shown: Target) -> Iterator[LateErrors]:
     """A file for a library that an error while writing would leave in pieces, as it does HDF5: it crashes later.
 
-    Once a write has failed nothing is written any more, and the error is raised when the library is done.
+    Once a write has failed nothing is written any more, and the error is raised when the library is done. The library
+    reads what it wrote all the same.
 
     Args:
         path: The file.
@@ -176,10 +177,10 @@ def errors_at_the_end(path: Path, shown: Target) -> Iterator[BinaryIO]:
     Raises:
         OSError: Something could not be written.
     """
-    file = _LateErrors(path, "w+")
+    file = LateErrors(path, "w+")
     try:
         with file:
-            yield cast(BinaryIO, file)
+            yield file
     except Exception as error:
         if file.failure is None:
             raise
@@ -204,12 +205,30 @@ def _named(error: OSError, path: Target) -> OSError:
     return error
 
 
-class _LateErrors(io.FileIO):
-    """Writes all or, after a failure, nothing; keeps the failure."""
+class LateErrors(io.FileIO):
+    """Writes all or, after a failure, nothing; keeps the failure.
+
+    What is written after it is kept in memory, as HDF5 reads back what it wrote, lengths and addresses among it: a
+    caller that writes much looks at `check` from time to time.
+    """
 
     failure: OSError | None = None
 
+    def __init__(self, path: Path, mode: str) -> None:
+        super().__init__(path, mode)
+        self._kept: list[tuple[int, bytes]] = []  # what is not in the file, with its place, oldest first
+
+    def check(self) -> None:
+        """Ends a work that has become useless.
+
+        Raises:
+            OSError: Something could not be written.
+        """
+        if self.failure is not None:
+            raise self.failure
+
     def write(self, data: Any, /) -> int:
+        """Takes all of it, whether or not there is room."""
         view = memoryview(data).cast("B")
         done = 0
         while self.failure is None and done < len(view):
@@ -218,10 +237,27 @@ class _LateErrors(io.FileIO):
             except OSError as error:
                 self.failure = error
         if self.failure is not None:
-            self.seek(len(view) - done, os.SEEK_CUR)
+            self._kept.append((self.tell(), bytes(view[done:])))
+            super().seek(len(view) - done, os.SEEK_CUR)
+        return len(view)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """What was written, in the file or not; zeros where nothing was."""
+        if self.failure is None:
+            return super().readinto(buffer) or 0
+        view, start = memoryview(buffer).cast("B"), self.tell()
+        end = start + len(view)
+        count = super().readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        for place, data in self._kept:
+            first, last = max(place, start), min(place + len(data), end)
+            if first < last:
+                view[first - start : last - start] = data[first - place : last - place]
+        super().seek(end)
         return len(view)
 
     def truncate(self, size: int | None = None, /) -> int:
+        """As if there were room."""
         try:
             return super().truncate(size)
         except OSError as error:

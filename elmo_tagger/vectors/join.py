@@ -105,6 +105,7 @@ def _write_hdf5(windows: Windows, path: Target, settings: Mapping[str, Any], max
                     index += f', {json.dumps(sentence.text)}: "{number}"'.encode()
             if index is not None and len(index) > max_index_bytes:
                 index = None
+            raw.check()
         file.attrs[_RECORD] = json.dumps(dict(settings))
         if index is not None:
             text = (b"{" + index[2:] + b"}").decode()

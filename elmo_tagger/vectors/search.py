@@ -92,6 +92,7 @@ def write_index(path: Target, blocks: Iterator[Block], settings: dict[str, Any])
                     file[name].resize(count + len(lines), axis=0)
                     file[name][count:] = values
                 count += len(lines)
+                raw.check()
         if not count:
             raise IndexFileError("expected sentences to search, received none")
     return count

@@ -1,5 +1,6 @@
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.cli.app import app
 from elmo_tagger.vectors.nearest import Nearest
 from elmo_tagger.vectors.picture import plane
+from elmo_tagger.vectors.search import Line, write_index
 from tests.vectors.test_neighbours import cosine
 
 BILM = str(Path(__file__).parents[2] / "fixtures" / "bilm")
@@ -162,3 +164,17 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         (["--words", "--sentence", "a phone"], "'cell': expected an occurrence, found 0"),
     ):
         assert invoke("neighbours", "cell", file, "--weights", BILM, *options) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize("room", [0, 10_000, 3_000_000])
+def test_a_full_disk_names_the_index_and_leaves_none(room: int, tmp_path: Path) -> None:
+    """HDF5 reads back the places of texts that it wrote; where they were missing the process crashed."""
+    lines = [Line(f"Ann{number} sings in May .", number) for number in range(4500)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OSError, match=re.escape(f"File too large: '{tmp_path}/index'")):
+            write_index(tmp_path / "index", iter([(np.ones((4500, 64), np.float32), lines)] * 3), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
