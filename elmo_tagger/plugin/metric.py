@@ -134,25 +134,66 @@ class EntityF1(Metric):
         self._tokens = np.zeros(3, dtype=np.int64)  # with the right tag, all that count, and those that are left out
 
 
-class TagScores(FBetaVerboseMeasure):
-    """AllenNLP's precision, recall and F1 of each tag, which are 0 where nothing was counted instead of an error.
+class TagScores(Metric):
+    """`crf_tagger`'s scores of single tags, whether or not they form entities, with its numbers.
+
+    AllenNLP's own metrics add up over processes after each batch, and wait for ever where one process validates more
+    batches than another. This one adds up when it is asked.
 
     Args:
         tags: In the order of their ids.
+        per_tag: Whether `get_metric` also gives each tag's scores; only when it resets, to keep progress bars short.
     """
 
-    def __init__(self, tags: Sequence[str]) -> None:
-        super().__init__(index_to_label=dict(enumerate(tags)))
-        self._tag_count = len(tags)
+    def __init__(self, tags: Sequence[str], *, per_tag: bool = False) -> None:
+        self._tags = tags
+        self._per_tag = per_tag
+        self.reset()
+
+    def __call__(  # type: ignore[override]
+        self, decoded: torch.Tensor, gold: torch.Tensor, mask: torch.Tensor
+    ) -> None:
+        """Counts a batch.
+
+        Args:
+            decoded: (B, T) predicted tag ids; what padding holds does not count.
+            gold: (B, T) true tag ids.
+            mask: (B, T) bool.
+        """
+        here, true, predicted = mask.flatten(), gold.flatten(), decoded.flatten().clamp(min=0)
+        # `crf_tagger` gives 1 to the decoded tag and 0 to the others; how a sort orders those depends on its algorithm,
+        # so this is what AllenNLP's accuracy does, on the same numbers in the same shape
+        scores = torch.nn.functional.one_hot(predicted, len(self._tags)).float()
+        among_three = (scores.sort(dim=-1, descending=True)[1][:, :3] == true.unsqueeze(1)).any(1)
+        right = here & (predicted == true)
+        columns = [torch.bincount(ids, minlength=len(self._tags)) for ids in (true[right], predicted[here], true[here])]
+        self._counts += torch.stack(columns).cpu().numpy()
+        self._among_three += int((among_three & here).sum())
 
     def get_metric(self, reset: bool = False) -> Dict[str, float]:
-        """`TAG-precision`, `TAG-recall` and `TAG-fscore`, and the same of the averages `micro`, `macro`, `weighted`."""
-        if self._true_positive_sum is not None:
-            return super().get_metric(reset)
-        self._true_positive_sum = self._pred_sum = self._true_sum = torch.zeros(self._tag_count)
-        scores = super().get_metric()
-        self.reset()  # the next batch may be on another device
-        return scores
+        """The scores so far; summed over processes when `reset`, which every process must then call.
+
+        Returns:
+            `accuracy` and `accuracy3`, fractions of tokens. With `reset` and `per_tag` also AllenNLP's `TAG-precision`,
+            `TAG-recall` and `TAG-fscore`, and the same of the averages `micro`, `macro` and `weighted`.
+        """
+        counts, among_three = self._counts, np.array([self._among_three])
+        if reset and is_distributed():
+            counts, among_three = _summed(counts), _summed(among_three)
+        tokens = max(int(counts[2].sum()), 1)
+        metrics = {"accuracy": float(counts[0].sum() / tokens), "accuracy3": float(among_three[0] / tokens)}
+        if reset and self._per_tag:
+            measure = FBetaVerboseMeasure(index_to_label=dict(enumerate(self._tags)))
+            measure._true_positive_sum, measure._pred_sum, measure._true_sum = torch.from_numpy(counts).float()
+            metrics.update(measure.get_metric())
+        if reset:
+            self.reset()
+        return metrics
+
+    def reset(self) -> None:
+        """Forgets all counts."""
+        self._counts = np.zeros((3, len(self._tags)), dtype=np.int64)  # of each tag: right, predicted, true
+        self._among_three = 0
 
 
 def partial_labels(allowed: torch.Tensor, mask: torch.Tensor, tags: Sequence[str]) -> List[List[str]]:

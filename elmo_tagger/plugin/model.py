@@ -11,7 +11,6 @@ from allennlp.models.model import Model
 from allennlp.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
-from allennlp.training.metrics import CategoricalAccuracy
 
 from elmo_tagger.plugin.embedder import mix_metrics
 from elmo_tagger.plugin.metric import EntityF1, TagScores, partial_labels
@@ -125,8 +124,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         self._f1: Optional[EntityF1] = None
         if _scheme_wanted("calculate_span_f1", calculate_span_f1, label_encoding):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
-        self._accuracies = {"accuracy": CategoricalAccuracy(), "accuracy3": CategoricalAccuracy(top_k=3)}
-        self._of_tags = TagScores(tags) if verbose_metrics and self._f1 is None else None
+        self._of_tags = TagScores(tags, per_tag=verbose_metrics and self._f1 is None)
         self._decoder = Decoder(self.crf, self.tags, label_encoding)
         initializer(self)
 
@@ -195,11 +193,9 @@ class ElmoBilstmCrf(SequenceTagger, Model):
         """
         metrics: Dict[str, float] = {}
         if not self.training or self.training_f1:
-            metrics.update({name: metric.get_metric(reset) for name, metric in self._accuracies.items()})
+            metrics.update(self._of_tags.get_metric(reset))
             if self._f1 is not None:
                 metrics.update(self._f1.get_metric(reset))
-            if self._of_tags is not None and reset:  # only then, to keep progress bars short
-                metrics.update(self._of_tags.get_metric(reset))
         if reset:
             metrics.update(mix_metrics(self))
         return metrics
@@ -210,12 +206,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
             self._f1(decoded, tags, mask)
         if tags.dtype == torch.bool:  # then the tokens count that have one tag
             mask, tags = mask & (tags.sum(-1) == 1), tags.int().argmax(-1)
-        # AllenNLP's metrics rank scores: 1 for the decoded tag, 0 for the others, as `crf_tagger` gives them
-        scores = torch.nn.functional.one_hot(decoded.clamp(min=0), len(self.tags)).float()
-        for metric in self._accuracies.values():
-            metric(scores, tags, mask)
-        if self._of_tags is not None:
-            self._of_tags(scores, tags, mask)
+        self._of_tags(decoded, tags, mask)
 
     def _gold_names(self, gold: torch.Tensor, mask: torch.Tensor) -> List[List[str]]:
         """The true tags or partial labels as a file has them."""
