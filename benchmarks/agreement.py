@@ -19,7 +19,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from allennlp.models.archival import load_archive
+from allennlp.modules.seq2vec_encoders import cnn_encoder
 from allennlp.predictors import Predictor
 
 import elmo_tagger
@@ -101,6 +103,8 @@ def main() -> None:
             tagger = elmo_tagger.load(archive)
             print(f"{name}, float32: {agreement(tagger, predictor, inputs)}", flush=True)
             if arguments.double:
+                # AllenNLP multiplies float64's lowest number by a bool in float32, which makes it infinite
+                cnn_encoder.min_value_of_dtype = lambda dtype: torch.finfo(torch.float32).min
                 tagger.model.double()
                 predictor._model.double()
                 print(f"{name}, float64: {agreement(tagger, predictor, inputs)}", flush=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PIECE = 100_000  # characters that spaCy is given at once; it needs about 1 KB of memory for each
 REMEMBERED = 100_000  # characters of texts whose words spaCy remembers: twice as fast as forgetting each text at once
+RENEWED = 2_000_000  # characters after which its tokenizer is made anew, in 0.1 s: forgotten words leave some memory
 MAX_AFFIXES = 100  # spaCy's time grows with the square of the punctuation marks of one word
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -134,19 +135,25 @@ class _Pipeline:
     """spaCy's tokenizer of a language, which forgets what it learnt once it has read `REMEMBERED` characters.
 
     Attributes:
-        nlp: Without components.
+        nlp: Without components; another one once it has read `RENEWED` characters.
     """
 
-    def __init__(self, nlp: Language) -> None:
-        self.nlp = nlp
+    def __init__(self, language: str) -> None:
+        self.nlp = _blank(language)
+        self._language = language
         self._memory = ExitStack()
         self._read = REMEMBERED
+        self._read_in_all = 0
 
     def make_room(self, characters: int) -> None:
         """Forget what was learnt, if so many more characters would be too many."""
         self._read += characters
+        self._read_in_all += characters
         if self._read > REMEMBERED:
             self._memory.close()
+            if self._read_in_all > RENEWED:
+                self.nlp = _blank(self._language)
+                self._read_in_all = 0
             self._memory.enter_context(self.nlp.memory_zone())
             self._read = characters
 
@@ -158,7 +165,7 @@ def _borrowed(language: str) -> Iterator[_Pipeline]:
     try:
         pipeline = idle.pop()
     except IndexError:
-        pipeline = _Pipeline(_blank(language))
+        pipeline = _Pipeline(language)
     try:
         yield pipeline
     finally:

@@ -5,10 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elmo_tagger.text import DataError, Tokenizer, split_at_spaces
+from elmo_tagger.text import DataError, Tokenizer, split_at_spaces, tokenize
 
 TOKENIZER = Tokenizer()
 
@@ -193,3 +194,15 @@ def test_what_was_read_before_changes_no_tokens() -> None:
     for number in range(60):
         TOKENIZER(" ".join(f"x{number}y{word} can't" for word in range(400)))  # spaCy forgets now and then
         assert TOKENIZER(text) == before
+
+
+def test_what_spacy_keeps_of_forgotten_words_goes_with_its_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    blank = spacy.blank
+    monkeypatch.setattr(spacy, "blank", lambda language: made.append(language) or blank(language))
+    monkeypatch.setattr(tokenize, "REMEMBERED", 100)
+    monkeypatch.setattr(tokenize, "RENEWED", 1000)
+    monkeypatch.setattr(tokenize, "_IDLE", {})
+    tokens = [Tokenizer()(f"Word{number} isn't new.")[0].tokens for number in range(160)]
+    assert tokens == [[f"Word{number}", "is", "n't", "new", "."] for number in range(160)]
+    assert made == ["en", "en", "en"], "2,800 characters, a little more than 1,000 for each"
