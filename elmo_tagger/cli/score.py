@@ -19,10 +19,13 @@ from elmo_tagger.cli.options import (
     Separator,
 )
 from elmo_tagger.cli.terminal import Page, print_json
+from elmo_tagger.errors import shown
 
 if TYPE_CHECKING:
     from elmo_tagger.corpus.score_report import ScoreReport
     from elmo_tagger.tagging.scoring import EntityCounts
+
+_LONGEST_SENTENCE = 1000  # characters
 
 
 def score(
@@ -107,10 +110,10 @@ def _print(report: ScoreReport, page: Page, show: int) -> None:
             f"Most frequent mistakes ({sum(report.mistakes.kinds.values()) - report.mistakes.kinds[CORRECT]:,} in all)"
         )
     for key, count, where, sentence in mistakes:
-        gold = f"{key.gold_phrase} [{key.gold_type}]" if key.kind != "invented" else "nothing"
-        predicted = f"{key.predicted_phrase} [{key.predicted_type}]" if key.kind != "missed" else "nothing"
+        gold = _entity(key.gold_phrase, key.gold_type) if key.kind != "invented" else "nothing"
+        predicted = _entity(key.predicted_phrase, key.predicted_type) if key.kind != "missed" else "nothing"
         page.line(f"{count:>6,}  {key.kind}: {gold} -> {predicted}")
-        page.line(f"        {where}: {sentence}", style="dim")
+        page.line(f"        {where}: {shown(sentence, limit=_LONGEST_SENTENCE, quoted=False)}", style="dim")
     if report.mistakes.forgotten:
         page.line(
             f"Of {report.mistakes.forgotten:,} mistakes that had been seen once, phrases are no longer known; one that "
@@ -132,6 +135,10 @@ def _print_scores(report: ScoreReport, page: Page) -> None:
     )
     header = ["type", "conlleval P", "R", "F1", "strict P", "R", "F1", "gold", "found", "correct"]
     page.table(header, rows)
+
+
+def _entity(phrase: str, entity_type: str) -> str:
+    return f"{shown(phrase, quoted=False)} [{shown(entity_type, quoted=False)}]"
 
 
 def _print_groups(page: Page, heading: str, counts: EntityCounts) -> None:

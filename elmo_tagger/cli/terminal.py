@@ -9,10 +9,11 @@ from typing import Any, Literal, NoReturn
 
 import typer
 
-from elmo_tagger.errors import escaped
+from elmo_tagger.errors import escaped, shown
 
 _BARS = "▏▎▍▌▋▊▉█"
 _LEAST_TEXT = 24  # characters that a column of text keeps on a narrow page
+_LONGEST_CELL = 300  # characters: several places in files, but not a tag of megabytes
 _GAP = 3  # between two columns, in rich's box SIMPLE_HEAD
 _INTERRUPTED = 130  # as shells report a command ended by Ctrl-C
 
@@ -43,7 +44,8 @@ class Page:
             rows: Their cells.
             left: The first so many columns hold text, the others numbers, aligned to the right.
         """
-        cells = [[escaped(_cell(value)) for value in row] for row in rows]
+        header = [shown(name, quoted=False) for name in header]
+        cells = [[shown(_cell(value), limit=_LONGEST_CELL, quoted=False) for value in row] for row in rows]
         if self.rich:
             _rich_table(header, cells, left)
             return

@@ -78,7 +78,7 @@ class TextTable:
                 continue
             try:
                 fields = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 fields = None
             try:
                 if not isinstance(fields, Mapping):

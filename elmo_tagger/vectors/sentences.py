@@ -155,7 +155,7 @@ class SentenceSource:
         """A text, or the tokens of sentences."""
         try:
             fields: Any = json.loads(line.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._not_a_sentence(line, f"received no JSON ({error})") from None
         if not isinstance(fields, dict):
             raise self._not_a_sentence(line, f"received {shown(line.text, limit=60)}")

@@ -106,3 +106,13 @@ def test_a_page_narrower_than_a_number_shows_the_whole_number(
 def test_json_keeps_every_character(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": "ü"})
     assert capsys.readouterr().out == '{\n  "a": "ü"\n}\n'
+
+
+@pytest.mark.parametrize("rich", [False, True])
+def test_a_table_neither_steers_the_terminal_nor_fills_it(rich: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J\u202e" + "L" * 20_000
+    Page(rich=rich).table(["", hostile], [(hostile, hostile)])
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\u202e"} & set(out)
+    assert r"\x1b[2J\u202e" in out
+    assert len(out) < 10_000

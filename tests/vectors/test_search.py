@@ -169,12 +169,15 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [0, 10_000, 3_000_000])
 def test_a_full_disk_names_the_index_and_leaves_none(room: int, tmp_path: Path) -> None:
     """HDF5 reads back the places of texts that it wrote; where they were missing the process crashed."""
-    lines = [Line(f"Ann{number} sings in May .", number) for number in range(4500)]
+    blocks = [
+        (np.ones((4500, 256), np.float32), [Line(f"Ann{n} sings in May .", n) for n in range(start, start + 4500)])
+        for start in (0, 4500)
+    ]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
         with pytest.raises(OSError, match=re.escape(f"File too large: '{tmp_path}/index'")):
-            write_index(tmp_path / "index", iter([(np.ones((4500, 64), np.float32), lines)] * 3), {})
+            write_index(tmp_path / "index", iter(blocks), {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())

@@ -178,3 +178,10 @@ def test_the_advice_for_label_studio(tmp_path: Path) -> None:
         tokens(path)
     convert_file(path, tmp_path / "in.jsonl")
     assert tokens(tmp_path / "in.jsonl", layout="jsonl", tokenizer=Tokenizer()) == [["Nell", "left", "."]]
+
+
+def test_json_of_too_many_levels_is_an_error_of_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "Yes."}\n' + "[" * 200_000)
+    with pytest.raises(DataError, match=r"in.jsonl:2: .*received no JSON"):
+        tokens(path, layout="jsonl", tokenizer=Tokenizer())
