@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path("experiments/general_tagger").resolve()))
-from training_set import UNKNOWN_MISC, Corpus, augmented, bare, sentences_of, with_unknown_misc
+from training_set import LITTER, UNKNOWN_MISC, Corpus, augmented, bare, littered, sentences_of, with_unknown_misc
 
 from elmo_tagger.text import Sentence
 
@@ -45,13 +45,32 @@ def test_no_entity_loses_a_token_with_the_punctuation() -> None:
 def test_augmented_sentences_keep_their_tags() -> None:
     found = list(augmented([SENTENCE] * 100, random.Random(0)))
     assert found[:100] == [SENTENCE] * 100
-    written = {tuple(each.tokens): each.tags for each in found[100:]}
+    written = {tuple(each.tokens): each.tags for each in found[100:] if not set(each.tokens) & set(LITTER)}
     assert set(written) == {
         ("MR.", "BO", "SAW", "U.S.", ",", "INC", "."),
         ("mr.", "bo", "saw", "u.s.", ",", "inc", "."),
         ("Mr.", "Bo", "saw", "U.S.", "Inc"),
     }
     assert written["mr.", "bo", "saw", "u.s.", ",", "inc", "."] == SENTENCE.tags
+
+
+def test_litter_stands_between_the_words_and_is_no_entity() -> None:
+    phrase = Sentence(["Bo", "Inc", "won"], ["B-ORG", "I-ORG", "O"])
+    draw = random.Random(0)
+    for _ in range(200):
+        found = littered(phrase, draw)
+        pairs = list(zip(found.tokens, found.tags or [], strict=True))
+        assert [pair for pair in pairs if pair[0] not in LITTER] == list(
+            zip(phrase.tokens, phrase.tags or [], strict=True)
+        )
+        assert {tag for token, tag in pairs if token in LITTER} == {"O"}
+        assert pairs.index(("Inc", "I-ORG")) == pairs.index(("Bo", "B-ORG")) + 1
+
+
+def test_an_account_is_no_person(directory: Path) -> None:
+    (directory / "a.conll").write_text("@\tB-PER\nbo\tI-PER\nmet\tO\nAda\tB-PER\nKing\tI-PER\n\n" * 2)
+    train, _ = sentences_of(Corpus("a", ("a.conll",), ("a.conll",)), directory)
+    assert train[0].tags == ["O", "O", "O", "B-PER", "I-PER"]
 
 
 def test_outside_of_entities_misc_is_unknown() -> None:
