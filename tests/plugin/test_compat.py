@@ -2,6 +2,7 @@
 
 import io
 import random
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
@@ -9,7 +10,7 @@ import numpy
 import pytest
 import torch
 from allennlp.commands.train import train_model
-from allennlp.common import Params
+from allennlp.common import Params, util
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.checkpointer import Checkpointer
@@ -18,6 +19,7 @@ from allennlp.training.optimizers import Optimizer
 
 from elmo_tagger.archives import ArchiveError
 from elmo_tagger.bilm.loading import checkpoint
+from elmo_tagger.plugin.compat.extras import NEEDED
 from tests.plugin.conftest import tagger_config
 
 
@@ -142,3 +144,13 @@ def test_training_sentences_are_shuffled_unless_told_otherwise(training_file: st
     assert sorted(first) == sorted(second)
     first, second = orders("conll_columns", shuffle=False)
     assert first == second
+
+
+def test_including_a_package_leaves_out_what_lacks_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, needed in NEEDED.items():
+        assert find_spec(module), "a name in the table that is none"
+        assert find_spec(needed), "a name in the table that is none"
+    monkeypatch.setitem(NEEDED, "elmo_tagger.unknown", "no_such_library")
+    util.import_module_and_submodules("elmo_tagger.unknown")  # not even looked for
+    with pytest.raises(ModuleNotFoundError):
+        util.import_module_and_submodules("elmo_tagger.other_unknown")

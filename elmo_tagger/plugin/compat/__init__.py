@@ -12,6 +12,7 @@ from elmo_tagger.plugin.compat.config_errors import (
     name_unknown_types,
 )
 from elmo_tagger.plugin.compat.distributed import evaluate_on_every_process, validate_every_sentence
+from elmo_tagger.plugin.compat.extras import leave_out_what_is_not_installed
 from elmo_tagger.plugin.compat.recovery import (
     allow_scheduler_states,
     keep_random_states_in_checkpoints,
@@ -28,6 +29,7 @@ evaluate_on_every_process()
 explain_jsonnet_errors()
 explain_overrides()
 keep_random_states_in_checkpoints()
+leave_out_what_is_not_installed()
 look_before_training()
 name_unknown_keys()
 name_unknown_types()
