@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -100,7 +99,9 @@ def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None
     # last, since it is long
     written["vocabulary"] = {name: list(namespace.tokens) for name, namespace in parts.vocabulary.items()}
     with new_folder(Output(path, force=force, folder=True)) as unfinished:
-        (unfinished / CONFIG_NAME).write_text(_readable(written), encoding="utf-8")
+        (unfinished / CONFIG_NAME).write_text(
+            json.dumps(written, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
         text = render(parts.card, language=parts.config.language, labels=_labels(parts), library=library)
         (unfinished / CARD_NAME).write_text(text, encoding="utf-8")
         try:
@@ -115,12 +116,6 @@ def _labels(parts: Parts) -> list[str]:
     """The types of entities that the tags spell."""
     scheme = parts.config.model.label_encoding
     return TagTable(parts.vocabulary[parts.config.model.label_namespace].tokens, scheme).types if scheme else []
-
-
-def _readable(written: dict[str, Any]) -> str:
-    """JSON on several lines, but each list on one."""
-    text = json.dumps(written, ensure_ascii=False, indent=2)
-    return text + "\n"
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
