@@ -51,7 +51,7 @@ def lannoy_log_likelihood(chain: Chain, path: Tensor, weights: Tensor) -> Tensor
     first = chain.start[path[0]].unsqueeze(0)
     messages = LogMessages.of(chain)
     total = log2_sum(messages.alpha.transpose(0, 1))  # (T, B), of all beginnings, on each token's scale
-    growth = messages.log_scale + total - torch.cat([torch.zeros_like(total[:1]), total[:-1]])
-    per_token = emitted + torch.cat([first, moved]) - growth * LN_2 * weight
+    added = messages.log_scale + total - torch.cat([torch.zeros_like(total[:1]), total[:-1]])
+    per_token = emitted + torch.cat([first, moved]) - added * LN_2 * weight
     ends = chain.end[chain.at_last(path)] - (log2_sum(messages.complete) - chain.at_last(total)) * LN_2
     return (per_token.masked_fill(~chain.real, 0.0).sum(0) + ends).masked_fill(chain.lengths == 0, 0.0)

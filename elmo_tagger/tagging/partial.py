@@ -156,7 +156,7 @@ def tags_of_types(types: Iterable[str], scheme: str | Scheme) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class KnownEntities:
     """What a sentence says of its entities.
 
     Attributes:
@@ -183,7 +183,7 @@ class Reading:
         return all(tag in options for tag, options in zip(tags, self.possible[span.start : span.end], strict=True))
 
 
-def read_entities(tagged: Tagged, scheme: str | Scheme) -> Reading:
+def read_entities(tagged: Tagged, scheme: str | Scheme) -> KnownEntities:
     """The entities of a sentence, strictly read.
 
     Raises:
@@ -191,11 +191,11 @@ def read_entities(tagged: Tagged, scheme: str | Scheme) -> Reading:
     """
     tags = tags_of(tagged)
     if not is_partial(tags):
-        return Reading(schemes.tags_to_spans(tagged, scheme))
+        return KnownEntities(schemes.tags_to_spans(tagged, scheme))
     whole = _converted(possible_tags(tagged, scheme), get_scheme(scheme), get_scheme(_WHOLE))
     certain = [next(iter(options)) if len(options) == 1 else OUTSIDE for options in whole]
     entities = [span for span in conlleval_spans(certain) if _is_whole(certain, span)]
-    return Reading(entities, whole, _named_types(tags))
+    return KnownEntities(entities, whole, _named_types(tags))
 
 
 def _is_whole(tags: Sequence[str], span: Span) -> bool:

@@ -121,11 +121,11 @@ def _float16(weight: Factor) -> Product:
         ]
     multiply = torch.ops.quantized.linear_dynamic_fp16
 
-    def alone(rows: Tensor, addend: Tensor | None) -> Tensor:
+    def whole(rows: Tensor, addend: Tensor | None) -> Tensor:
         result: Tensor = multiply(rows, packed[0])
         return result if addend is None else result.add_(addend)
 
-    def side_by_side(rows: Tensor, addend: Tensor | None) -> Tensor:
+    def in_blocks(rows: Tensor, addend: Tensor | None) -> Tensor:
         results = [multiply(rows, each) for each in packed]
         if addend is None or addend.dim() == 1:
             result = torch.cat(results, dim=1)
@@ -134,7 +134,7 @@ def _float16(weight: Factor) -> Product:
             columns.add_(each)
         return addend
 
-    return alone if len(packed) == 1 else side_by_side
+    return whole if len(packed) == 1 else in_blocks
 
 
 def _int8_of_onednn(weight: Factor, *, levels: int) -> Product:
