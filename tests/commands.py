@@ -6,7 +6,9 @@ as the command ends. What is printed while AllenNLP is imported is not seen this
 command in full, and so does `.ci/smoke`.
 """
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -81,6 +83,9 @@ def import_all() -> None:
         import_module_and_submodules(name)
     for name in LOOKING_AT_THE_COMMAND:
         del sys.modules[name]
+    # Of memory that a forked process only reads there is no copy: the collector would write to each object.
+    gc.collect()
+    gc.freeze()
 
 
 def become_command(connection: socket.socket) -> tuple[str, list[str]]:
@@ -107,6 +112,17 @@ def become_command(connection: socket.socket) -> tuple[str, list[str]]:
     return program, arguments
 
 
+def leave(statuses: list[int]) -> None:
+    """Ends a command that has a status, without the clearing of modules, which writes to all of their memory.
+
+    Registered before all others, it is called last at the end of the interpreter.
+    """
+    if statuses:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(statuses[0])
+
+
 def run_python() -> None:
     """`python FILE` and `python -c CODE`, in the folder of what they import."""
     sys.path.insert(0, str(Path.cwd()))
@@ -131,10 +147,17 @@ def ask(address: str, program: str, arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
+        statuses: list[int] = []
+        atexit.register(leave, statuses)
         program, arguments = serve(socket.socket(fileno=int(sys.argv[1])))
         sys.argv[:] = [str(Path(sys.executable).parent / program), *arguments]
         module, _, function = PROGRAMS[program].partition(":")
-        status = getattr(importlib.import_module(module), function)()
+        try:
+            status = getattr(importlib.import_module(module), function)()
+        except SystemExit as end:
+            status = end.code
+        if status is None or isinstance(status, int):
+            statuses.append(status or 0)
     else:
         status = ask(sys.argv[1], sys.argv[2], sys.argv[3:])
         if status < 0:

@@ -41,14 +41,13 @@ class Nearest(Generic[Item]):
         self._found: list[list[Found[Item]]] = [[] for _ in queries]
 
     def show(self, vectors: Vectors, items: Sequence[Item]) -> None:
-        """Takes a block of vectors (N, D) and what they stand for."""
-        block = unit(vectors)
-        cosines = self._queries @ block.T
+        """Takes a block of vectors (N, D), of length 1, and what they stand for."""
+        cosines = self._queries @ vectors.T
         for found, row in zip(self._found, cosines, strict=True):
             near = np.arange(len(row))
             if len(row) > self._top:  # with all that tie with the last
                 near = np.flatnonzero(row >= np.partition(row, -self._top)[-self._top] - 10.0**-_DIGITS)
-            found += [Found(float(row[place]), items[place], block[place].copy()) for place in near.tolist()]
+            found += [Found(float(row[place]), items[place], vectors[place].copy()) for place in near.tolist()]
             # stable: of equals the one that was shown first
             found.sort(key=lambda each: -round(each.cosine, _DIGITS))
             del found[self._top :]

@@ -65,7 +65,7 @@ def nearest_words(
             rows.append(array[places])
             found += [Occurrence(sentence.tokens, place, sentence.line) for place in places]
         if found:
-            nearest.show(np.concatenate(rows), found)
+            nearest.show(unit(np.concatenate(rows)), found)
     return own, [_by_word(each)[:top] for each in nearest.found()]
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from elmo_tagger.bilm.loading.source import load_bilm
 from elmo_tagger.cli.app import app
-from elmo_tagger.vectors.nearest import Nearest
+from elmo_tagger.vectors.nearest import Nearest, unit
 from elmo_tagger.vectors.picture import plane
 from elmo_tagger.vectors.search import Line, write_index
 from tests.vectors.test_neighbours import cosine
@@ -40,7 +40,7 @@ def test_the_nearest_of_a_stream_are_the_nearest_of_all(block: int) -> None:
     few: Nearest[int] = Nearest(queries, 5)
     for start in range(0, 50, block):
         for each in (nearest, few):
-            each.show(vectors[start : start + block], range(start, min(start + block, 50)))
+            each.show(unit(vectors[start : start + block]), range(start, min(start + block, 50)))
     for query, every, some in zip(queries, nearest.found(), few.found(), strict=True):
         expected = sorted(range(50), key=lambda place: (-round(cosine(query, vectors[place]), 5), place))
         assert [each.item for each in every] == expected

@@ -1,18 +1,22 @@
 """Archives: AllenNLP opens them as data, and what is wrong with one is one line.
 
 AllenNLP extracts an archive wherever its members say, evaluates its config as a Jsonnet program, imports whatever the
-config names, and sees no damage. Here `elmo_tagger.archives` reads it; `class_names` says what may be built.
+config names, and sees no damage. Here `elmo_tagger.archives` reads it; `class_names` says what may be built. What
+AllenNLP writes is packed in a tenth of its time.
 """
 
 import json
 import logging
 import re
 import shutil
+import tarfile
 import tempfile
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, Mapping, Tuple, Union
 
 import torch
@@ -27,6 +31,8 @@ from elmo_tagger.plugin.compat.class_names import note_names
 
 logger = logging.getLogger(__name__)
 
+COMPRESSION = 1
+"""Of gzip. Its highest, AllenNLP's, takes 13 times as long and makes the `starter`'s weights 7 % smaller."""
 READERS = ("dataset_reader", "validation_dataset_reader")
 
 _names: Dict[str, str] = {}
@@ -40,6 +46,7 @@ def open_archives_as_data() -> None:
     if archival.Params is ArchivedConfig:
         return
     archival.extracted_archive = extracted_archive
+    archival.tarfile = SimpleNamespace(open=partial(tarfile.open, compresslevel=COMPRESSION))
     archival.Params = ArchivedConfig
     archival.Meta = ArchivedMeta
     archival._load_dataset_readers = _in_one_line(archival._load_dataset_readers)
