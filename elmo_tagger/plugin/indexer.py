@@ -9,9 +9,8 @@ from allennlp.data.tokenizers import Token
 from allennlp.data.vocabulary import Vocabulary
 
 from elmo_tagger.bilm.characters import encode_words
+from elmo_tagger.tagger.vocabulary import id_in_any_case
 
-PADDING = 0
-"""Character ids and word ids where there is no token; every character of a token is above 0."""
 OUT_OF_VOCABULARY = 1
 """AllenNLP's id of words that the vocabulary lacks."""
 
@@ -23,6 +22,10 @@ class ElmoHdf5Indexer(TokenIndexer):
     Args:
         static_namespace: Vocabulary namespace of the words that have static vectors; the one that the embedder's
             `static` names. By default there are none.
+        static_any_case: Whether a word that the namespace lacks is looked up in lower case, then capitalised, then in
+            upper case, so that GERMANY and germany have the vector of Germany. For a namespace of a vector file's words
+            alone (`only_include_pretrained_words` and `min_pretrained_embeddings` of the vocabulary): AllenNLP's
+            default holds training's words in each case that they had there.
         max_characters_per_token: C, as in the biLM's options.
         token_min_padding_length: Pad to at least this many tokens.
     """
@@ -32,9 +35,11 @@ class ElmoHdf5Indexer(TokenIndexer):
         static_namespace: Optional[str] = None,
         max_characters_per_token: int = 50,
         token_min_padding_length: int = 0,
+        static_any_case: bool = False,
     ) -> None:
         super().__init__(token_min_padding_length)
         self._static_namespace = static_namespace
+        self._static_any_case = static_any_case
         self._max_characters = max_characters_per_token
 
     def count_vocab_items(self, token: Token, counter: Dict[str, Dict[str, int]]) -> None:
@@ -47,10 +52,10 @@ class ElmoHdf5Indexer(TokenIndexer):
         words = _words(tokens)
         indexed: Dict[str, Any] = {"elmo_tokens": encode_words(words, max_characters=self._max_characters)}
         if self._static_namespace is not None:
-            namespace = self._static_namespace
-            ids = (vocabulary.get_token_index(word, namespace) for word in words)
-            # A word that is spelt like the vocabulary's padding is a word all the same.
-            indexed["static_ids"] = [OUT_OF_VOCABULARY if index == PADDING else index for index in ids]
+            known = vocabulary.get_token_to_index_vocabulary(self._static_namespace)
+            in_any_case = id_in_any_case if self._static_any_case else lambda known, word: None
+            # `or`: a word that is spelt like the vocabulary's padding, 0, is a word all the same
+            indexed["static_ids"] = [known.get(word) or in_any_case(known, word) or OUT_OF_VOCABULARY for word in words]
         return indexed
 
     def as_padded_tensor_dict(

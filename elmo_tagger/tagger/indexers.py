@@ -41,7 +41,9 @@ def _build(config: IndexerConfig, vocabulary: Vocabulary, where: str) -> Indexer
         static = None
         if config.static_namespace is not None:
             static = find_namespace(vocabulary, config.static_namespace, f"{where}.static_namespace")
-        return ElmoIndexer(max_characters=config.max_characters_per_token, static=static)
+        return ElmoIndexer(
+            max_characters=config.max_characters_per_token, static=static, any_case=config.static_any_case
+        )
     if isinstance(config, SingleIdConfig):
         namespace = find_namespace(vocabulary, config.namespace, f"{where}.namespace")
         return SingleIdIndexer(namespace, lowercase=config.lowercase_tokens)
@@ -51,16 +53,18 @@ def _build(config: IndexerConfig, vocabulary: Vocabulary, where: str) -> Indexer
 class ElmoIndexer:
     """`elmo_tokens` (B, T, C) int16, the biLM's character ids, and with static words `static_ids` (B, T) int64."""
 
-    def __init__(self, *, max_characters: int, static: Namespace | None) -> None:
+    def __init__(self, *, max_characters: int, static: Namespace | None, any_case: bool = False) -> None:
         self._max_characters = max_characters
         self._static = static
+        self._any_case = any_case
 
     def __call__(self, sentences: Sentences) -> Indexed:
         """The ids of a batch."""
         characters = encode_sentences(sentences, max_characters=self._max_characters)
         indexed = {"elmo_tokens": torch.from_numpy(characters)}
         if self._static is not None:
-            indexed["static_ids"] = _padded(map(self._static.encode, sentences), sentences)
+            rows = (self._static.encode(sentence, any_case=self._any_case) for sentence in sentences)
+            indexed["static_ids"] = _padded(rows, sentences)
         return indexed
 
 

@@ -35,11 +35,23 @@ class Namespace:
         """The id of each token; the last one counts where a token is repeated, as in AllenNLP."""
         return {token: number for number, token in enumerate(self.tokens)}
 
-    def encode(self, tokens: Iterable[str]) -> list[int]:
-        """The ids of tokens, above 0; that of the unknown token for one that is missing, or spelt like padding."""
+    def encode(self, tokens: Iterable[str], *, any_case: bool = False) -> list[int]:
+        """The ids of tokens, above 0; that of the unknown token for one that is missing, or spelt like padding.
+
+        Args:
+            tokens: The tokens.
+            any_case: Whether a missing one has the id that `id_in_any_case` finds.
+        """
         get = self.ids.get
         unknown = get(UNKNOWN_TOKEN, 1)
+        if any_case:
+            return [get(token) or id_in_any_case(self.ids, token) or unknown for token in tokens]
         return [get(token) or unknown for token in tokens]
+
+
+def id_in_any_case(ids: Mapping[str, int], word: str) -> int | None:
+    """The id of a word in lower case, else capitalised, else in upper case; None where all are missing."""
+    return next((ids[form] for form in (word.lower(), word.capitalize(), word.upper()) if ids.get(form)), None)
 
 
 Vocabulary = Mapping[str, Namespace]

@@ -8,9 +8,15 @@ local lib = import '../../training_configs/lib/tagger.libsonnet';
 local data = std.extVar('DATA');
 
 {
-  dataset_reader: lib.reader({ elmo: { type: 'elmo_hdf5', static_namespace: 'static_words' } }),
+  dataset_reader: lib.reader({ elmo: { type: 'elmo_hdf5', static_namespace: 'static_words', static_any_case: true } }),
   train_data_path: data + '/train.conll',
   validation_data_path: data + '/dev.conll',
+  // every word of the vectors, not training's alone: what is tagged later holds others
+  vocabulary: {
+    pretrained_files: { static_words: std.extVar('VECTORS') },
+    only_include_pretrained_words: true,
+    min_pretrained_embeddings: { static_words: -1 },
+  },
   model: lib.tagger({
     elmo: {
       type: 'elmo_hdf5',

@@ -9,6 +9,8 @@ from allennlp.data.token_indexers import ELMoTokenCharactersIndexer
 from allennlp.data.tokenizers import Token
 
 from elmo_tagger.plugin.indexer import ElmoHdf5Indexer
+from elmo_tagger.tagger.indexers import ElmoIndexer
+from elmo_tagger.tagger.vocabulary import Namespace
 
 SENTENCES = [["The", "plane", "landed", "."], ["Yes"], ["Ünï", "can", "'t", "x" * 60, "The", "<S>"], []]
 
@@ -43,6 +45,18 @@ def test_static_words_beside_them() -> None:
     ]
     assert tensors["elmo_tokens"].shape == (6, 50)
     assert not tensors["elmo_tokens"][4:].any()
+
+
+def test_a_static_word_is_found_in_any_case() -> None:
+    words = ["Germany", "germany", "GERMANY", "it", "IT", "nato", "mcDonald", "McDonald", "@@PADDING@@", "Xyz"]
+    vocabulary = Vocabulary({"words": {"Germany": 9, "IT": 8, "it": 7, "NATO": 6, "McDonald": 5, "GERMAN": 4}})
+    known = vocabulary.get_token_to_index_vocabulary("words")
+    tokens = [Token(word) for word in words]
+    found = ElmoHdf5Indexer("words", static_any_case=True).tokens_to_indices(tokens, vocabulary)["static_ids"]
+    as_written = ["Germany", "Germany", "Germany", "it", "IT", "NATO", None, "McDonald", None, None]
+    assert found == [known.get(word, 1) for word in as_written]
+    engines = ElmoIndexer(max_characters=50, static=Namespace(list(known)), any_case=True)([words])
+    assert engines["static_ids"].tolist() == [found]
 
 
 def test_a_token_without_text_is_refused() -> None:
