@@ -6,32 +6,31 @@
     python benchmarks/serve.py hostile runs/quickstart/model.tar.gz --requests 100000
 
 `throughput` and `latency` count the processor time of the service's process alone, which other work on the machine adds
-least to, and give the wall's beside it. `hostile` sends a tenth of requests that are none: fuzzed bodies, wrong types,
-huge and slow ones, connections that are cut; every good one is compared with the tagger's own answer.
+least to, and give the wall's beside it; clients are a process of their own. With 32 clients a batch has at most 32
+sentences, so `pipe` is given batches of 64 and 32 too. `hostile` sends a tenth of requests that are none: fuzzed
+bodies, wrong types, huge and slow ones, connections that are cut; every good answer is compared with the tagger's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
-import itertools
 import json
 import os
-import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagger import TEXT, processor_seconds, texts_of
+
+if TYPE_CHECKING:
+    from elmo_tagger import Tagger
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -72,60 +71,95 @@ class Service:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def connect(self) -> http.client.HTTPConnection:
-        """A connection that stays."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+    def batch_sizes(self) -> tuple[float, float]:
+        """Batches until now, and the sentences in all of them."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            rows = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines())
+        return tuple(float(rows[f"elmo_tagger_batch_sentences_{name}"]) for name in ("count", "sum"))
 
+    def load(
+        self,
+        texts: list[str],
+        *,
+        clients: int,
+        requests: int | None = None,
+        hostile: float = 0.0,
+        answers: list[Any] | None = None,
+        tenth: Callable[[], object] = lambda: None,
+    ) -> dict[str, Any]:
+        """What so many clients get, each of which waits for its answers; see `serve_clients`.
 
-def post(connection: http.client.HTTPConnection, body: bytes, path: str = "/predict") -> tuple[int, bytes]:
-    """One request."""
-    connection.request("POST", path, body)
-    response = connection.getresponse()
-    return response.status, response.read()
+        Args:
+            texts: One a request, from the first again if there are more requests.
+            clients: How many.
+            requests: How many; by default one for each text.
+            hostile: The share of requests that are none.
+            answers: For each text what is right; by default answers are not looked at.
+            tenth: Called when each tenth of the requests begins.
+        """
+        given = {
+            "port": self.port,
+            "clients": clients,
+            "texts": texts,
+            "requests": len(texts) if requests is None else requests,
+            "hostile": hostile,
+            "answers": answers,
+        }
+        command = [sys.executable, str(Path(__file__).with_name("serve_clients.py"))]
+        before = self.processor_seconds()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            json.dump(given, process.stdin)
+            process.stdin.close()
+            for line in process.stdout:
+                if line.startswith("{"):
+                    return {**json.loads(line), "processor": self.processor_seconds() - before}
+                tenth()
+        raise RuntimeError("the clients failed")
 
 
 def send_all(service: Service, texts: list[str], clients: int) -> tuple[float, float]:
-    """Processor and wall seconds in which so many clients, each waiting for its answer, have all texts tagged."""
-    shared = iter(texts)
+    """Processor and wall seconds in which clients have all texts tagged."""
+    found = service.load(texts, clients=clients)
+    assert found["statuses"] == {"good 200": len(texts)}, found
+    return found["processor"], found["seconds"]
 
-    def run(_: int) -> None:
-        connection = service.connect()
-        for text in shared:  # a list's iterator gives each text to one thread
-            status, _ = post(connection, json.dumps({"text": text}).encode())
-            assert status == 200, status
-        connection.close()
 
-    before, begin = service.processor_seconds(), time.perf_counter()
-    with ThreadPoolExecutor(clients) as pool:
-        list(pool.map(run, range(clients)))
-    return service.processor_seconds() - before, time.perf_counter() - begin
+def piped(tagger: Tagger, texts: list[str], batch_size: int) -> tuple[float, float]:
+    """Processor and wall seconds of `Tagger.pipe`."""
+    begin, begin_wall = time.process_time(), time.perf_counter()
+    for _ in tagger.pipe(texts, batch_size=batch_size):
+        pass
+    return time.process_time() - begin, time.perf_counter() - begin_wall
 
 
 def throughput(model: str, texts: list[str], rounds: int) -> dict[str, float]:
-    """Sentences a second of 32 clients, of one, and of `Tagger.pipe`, and their ratios."""
+    """What a sentence costs 32 clients, one client, and `Tagger.pipe` with several sizes of batch; and ratios."""
     import elmo_tagger
 
     tagger = elmo_tagger.load(model)
-    few = max(1, len(texts) // 10)
+    few = texts[: max(1, len(texts) // 10)]
     rows = []
     with Service(model) as service:
         send_all(service, texts[:200], 32)
         list(tagger.pipe(texts[:200]))
         for _ in range(rounds):
+            batches, sentences = service.batch_sizes()
             many, many_wall = send_all(service, texts, 32)
-            one, one_wall = send_all(service, texts[:few], 1)
-            begin, begin_wall = time.process_time(), time.perf_counter()
-            list(tagger.pipe(texts))
-            pipe, pipe_wall = time.process_time() - begin, time.perf_counter() - begin_wall
+            after = service.batch_sizes()
+            one, one_wall = send_all(service, few, 1)
+            pipes = {size: piped(tagger, texts, size) for size in (256, 64, 32)}
+            each = 1e6 / len(texts)
             rows.append(
                 {
-                    "32 clients/s": len(texts) / many,
-                    "one client/s": few / one,
-                    "pipe/s": len(texts) / pipe,
-                    "of pipe": pipe / many,
-                    "times one client": one / few * len(texts) / many,
-                    "of pipe (wall)": pipe_wall / many_wall,
-                    "times one client (wall)": one_wall / few * len(texts) / many_wall,
+                    "32 clients us": each * many,
+                    "sentences a batch": (after[1] - sentences) / (after[0] - batches),
+                    **{f"pipe({size}) us": each * pipe for size, (pipe, _) in pipes.items()},
+                    **{f"of pipe({size})": pipe / many for size, (pipe, _) in pipes.items()},
+                    **{f"of pipe({size}), wall": wall / many_wall for size, (_, wall) in pipes.items()},
+                    "times one client": one / len(few) * len(texts) / many,
+                    "times one client, wall": one_wall / len(few) * len(texts) / many_wall,
                 }
             )
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
@@ -154,7 +188,7 @@ def latency(model: str, texts: list[str]) -> dict[str, float]:
                     "request ms": each * served,
                     "tagger ms": each * own,
                     "above ms": each * (served - own),
-                    "above ms (wall)": each * (served_wall - own_wall),
+                    "above ms, wall": each * (served_wall - own_wall),
                 }
             )
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
@@ -172,72 +206,28 @@ def start(model: str, rounds: int) -> dict[str, float]:
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
 
 
-def fuzzed(drawn: random.Random) -> bytes:
-    """A body that is none: wrong types, damaged JSON, bytes."""
-    values: list[Any] = [None, True, -1, 1e300, "", "\ud800", [], {}, [[]], {"a": 1}, "x" * 100, [None]]
-    names = ["text", "sentence", "tokens", "inputs", "min_confidence", "top_k", ""]
-    body = json.dumps({drawn.choice(names): drawn.choice(values) for _ in range(drawn.randrange(4))}).encode()
-    place = drawn.randrange(len(body))
-    return body[:place] + drawn.randbytes(drawn.randrange(1, 5)) + body[place + drawn.randrange(3) :]
-
-
-def attack(service: Service, drawn: random.Random, connection: http.client.HTTPConnection) -> int:
-    """One hostile request; the status that it got, 0 if it did not wait for one."""
-    kind = drawn.randrange(20)
-    if kind < 16:
-        return post(connection, fuzzed(drawn), drawn.choice(["/predict", "/predict_batch", "/", "/nowhere"]))[0]
-    if kind == 16:  # huge, and said to be
-        return post(connection, b" " * (2**20 + 1))[0]
-    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as raw, contextlib.suppress(OSError):
-        if kind == 17:  # cut off, in the headers or in the body
-            raw.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{"[: drawn.randrange(60)])
-        elif kind == 18:  # no HTTP
-            raw.sendall(drawn.randbytes(50) + b"\r\n\r\n")
-        else:  # slow
-            for part in (b"POST /predict HTTP/1.1\r\nHost: a\r\n", b"Content-Length: 2\r\n\r\n", b"{"):
-                raw.sendall(part)
-                time.sleep(0.02)
-    return 0
-
-
-def hostile(model: str, texts: list[str], requests: int) -> dict[str, float]:
+def hostile(model: str, texts: list[str], requests: int) -> dict[str, Any]:
     """Sends requests, a tenth of them hostile; counts wrong answers and the service's own errors, and its memory."""
     import elmo_tagger
 
     tagger = elmo_tagger.load(model)
-    right = {text: json.loads(json.dumps(tagger(text).to_json())) for text in set(texts)}
-    statuses: Counter[str] = Counter()
-    wrong = itertools.count()
-    counted = itertools.count()
+    answers = [json.loads(json.dumps(tagger(text).to_json())) for text in texts]
     memory: list[float] = []
-
-    def run(seed: int) -> None:
-        drawn = random.Random(seed)
-        connection = service.connect()
-        for number in counted:
-            if number >= requests:
-                break
-            if number in marks:
-                memory.append(service.resident())
-            if drawn.random() < 0.1:
-                statuses[f"hostile {attack(service, drawn, connection)}"] += 1
-                continue
-            text = drawn.choice(texts)
-            status, body = post(connection, json.dumps({"text": text}).encode())
-            statuses[f"good {status}"] += 1
-            if status != 200 or json.loads(body) != right[text]:
-                next(wrong)
-
     with Service(model) as service:
         send_all(service, texts, 32)
-        marks = {requests * part // 10 for part in range(1, 10)}
+        found = service.load(
+            texts,
+            clients=32,
+            requests=requests,
+            hostile=0.1,
+            answers=answers,
+            tenth=lambda: memory.append(service.resident()),
+        )
         memory.append(service.resident())
-        with ThreadPoolExecutor(32) as pool:
-            list(pool.map(run, range(32)))
-        memory.append(service.resident())
-    errors = sum(count for name, count in statuses.items() if name.rpartition(" ")[2].startswith("5"))
+    errors = sum(count for name, count in found["statuses"].items() if name.rpartition(" ")[2].startswith("5"))
     sizes = {f"MiB at {part}/{len(memory) - 1}": size for part, size in enumerate(memory)}
-    return {**dict(sorted(statuses.items())), "wrong": next(wrong), "5xx": errors, **sizes}
+    counts = dict(sorted(found["statuses"].items()))
+    return {**counts, "wrong": found["wrong"], "5xx": errors, "seconds": found["seconds"], **sizes}
 
 
 def main() -> None:

@@ -45,7 +45,8 @@ class Batcher:
         predict: Tags sentences; what it says of one may not depend on the others.
         max_batch_tokens: Of a batch; a longer sentence goes alone.
         max_waiting_tokens: Of all requests.
-        wait: Seconds without a request after which a batch that is not full is computed.
+        wait: Seconds without a request after which a batch that is not full is computed; a client that is alone does
+            not wait.
         observe: Is told sentences and tokens of each batch.
     """
 
@@ -70,15 +71,19 @@ class Batcher:
 
     async def run(self) -> None:
         """Batch for ever; to be cancelled once no request is left."""
+        requests = 1  # of the last batch
         with ThreadPoolExecutor(1, thread_name_prefix="network") as network:
             while True:
-                await self._arrived.wait()
-                await self._gather()
-                batch = self._take()
-                if not batch:  # nobody waits any more
+                idle = not self._requests
+                if idle:
                     self._arrived.clear()
-                    continue
-                await self._compute(batch, network)
+                    await self._arrived.wait()
+                if not idle or requests > 1:  # a client that is alone need not wait for others
+                    await self._gather()
+                batch = self._take()
+                if batch:  # else whoever waited has left
+                    requests = len({request for request, _ in batch})
+                    await self._compute(batch, network)
 
     async def _gather(self) -> None:
         """Wait until the batch is full, nobody has come for a while, or the first has waited for long."""

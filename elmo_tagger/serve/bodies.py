@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,7 +18,6 @@ from pydantic import (
 )
 
 from elmo_tagger.serve.problems import Problem
-from elmo_tagger.serve.settings import Settings
 from elmo_tagger.tagger.documents import INPUTS
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.strict_json import parse
@@ -148,24 +146,16 @@ def _field(place: Sequence[str | int]) -> str:
     return "".join(parts).removeprefix(".") or "body"
 
 
-async def read_body(request: Request, settings: Settings) -> bytes:
-    """The body, of bounded size and within bounded time.
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, of at most `limit` bytes.
 
     Raises:
-        Problem: It is too large, or too slow.
+        Problem: It is too large.
         ClientDisconnect: The client has left.
     """
-    limit = settings.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise _too_large(limit)
-    try:
-        return await asyncio.wait_for(_bounded(request, limit), settings.timeout)
-    except (asyncio.TimeoutError, TimeoutError):
-        raise Problem(408, f"expected the whole body within {settings.timeout:g} s") from None
-
-
-async def _bounded(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)

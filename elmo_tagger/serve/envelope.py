@@ -22,7 +22,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 LOG = logging.getLogger("elmo_tagger.serve")
 OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
 """What is answered without the key, as is the page with its files: none of it has to do with a text."""
-_HEADERS = {
+_HEADERS_OF_ALL = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,6 +31,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
+_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS_OF_ALL.items()]
 _CLIENT_LEFT = 499  # nginx's number for a request that nobody waits for
 
 
@@ -71,9 +72,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                names = {name.lower() for name, _ in message["headers"]}
-                added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message["headers"], *(each for each in added if each[0] not in names)]
+                message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
         try:

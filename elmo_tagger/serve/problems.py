@@ -38,6 +38,11 @@ def queue_full(limit: int, seconds: int) -> Problem:
     return Problem(429, message, headers={"Retry-After": str(seconds)})
 
 
+def too_slow_a_body(seconds: float) -> Problem:
+    """408: the request took too long."""
+    return Problem(408, f"expected the whole body within {seconds:g} s")
+
+
 def too_slow(seconds: float) -> Problem:
     """504: the answer took too long."""
     return Problem(504, f"no answer within {seconds:g} s")

@@ -107,6 +107,7 @@ def build_server(app: FastAPI, *, grace: float) -> uvicorn.Server:
             lifespan="on",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(grace),

@@ -16,7 +16,7 @@ from elmo_tagger.serve.batching import Batcher
 from elmo_tagger.serve.bodies import parse_body, read_body
 from elmo_tagger.serve.forms import Read, Wanted, Write
 from elmo_tagger.serve.metrics import Metrics
-from elmo_tagger.serve.problems import too_many_tokens, too_slow
+from elmo_tagger.serve.problems import too_many_tokens, too_slow, too_slow_a_body
 from elmo_tagger.serve.settings import Settings
 from elmo_tagger.tagger import Tagger
 from elmo_tagger.tagger.documents import Untagged
@@ -87,11 +87,24 @@ class Service:
             ClientDisconnect: Nobody waits for the answer.
         """
         self.batcher.check_room()
-        body = await read_body(request, self.settings)
+        task, loop, seconds = asyncio.current_task(), asyncio.get_running_loop(), self.settings.timeout
+        assert task is not None
+        body, late = None, False
+
+        def end() -> None:
+            nonlocal late
+            late = task.cancel()
+
+        timer = loop.call_later(seconds, end)  # `asyncio.wait_for` would begin a task, which costs as much as the rest
         try:
-            return await asyncio.wait_for(self._answer(body, read), self.settings.timeout)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise too_slow(self.settings.timeout) from None
+            body = await read_body(request, self.settings.max_body_bytes)
+            return await self._answer(body, read)
+        except asyncio.CancelledError:
+            if not late:
+                raise
+            raise (too_slow_a_body(seconds) if body is None else too_slow(seconds)) from None
+        finally:
+            timer.cancel()
 
     async def _answer(self, body: bytes, read: Read) -> bytes:
         aside = len(body) > _SMALL

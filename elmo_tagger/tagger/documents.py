@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeAlias
 
 from elmo_tagger.tagger.predictions import Prediction, Tagging
@@ -42,6 +42,9 @@ class Entity:
     confidence: float
 
 
+_ENTITY_FIELDS = [each.name for each in fields(Entity)]
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A tagged document.
@@ -72,7 +75,8 @@ class Document:
             "tokens": self.tokens,
             "tags": self.tags,
             "sentences": [list(bounds) for bounds in self.sentences],
-            "entities": [asdict(entity) for entity in self.entities],
+            # what `asdict` gives, which copies each value and takes ten times as long
+            "entities": [{name: getattr(entity, name) for name in _ENTITY_FIELDS} for entity in self.entities],
         }
         if self.n_best:
             written["n_best"] = [[asdict(tagging) for tagging in sentence] for sentence in self.n_best]

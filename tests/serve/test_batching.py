@@ -118,6 +118,21 @@ def test_a_cancelled_request_leaves_the_queue() -> None:
     assert {"c", "d"}.isdisjoint(seen)
 
 
+def test_a_client_that_is_alone_does_not_wait_for_company() -> None:
+    network = Network()
+    network.may_run.set()
+
+    async def run() -> None:
+        batcher = Batcher(network, max_batch_tokens=6, max_waiting_tokens=100, wait=3600.0)
+        running = asyncio.create_task(batcher.run())
+        for text in ("a", "b|c", "d"):
+            await asyncio.wait_for(batcher.tag(given(text), 1), 60)
+        running.cancel()
+
+    asyncio.run(run())
+    assert network.batches == [["a"], ["b", "c"], ["d"]]
+
+
 def test_nothing_to_tag_needs_no_network() -> None:
     assert together(Network(), "a")[0] == ["a"]
     batcher = Batcher(Network(), max_batch_tokens=2, max_waiting_tokens=1, wait=0.0)
