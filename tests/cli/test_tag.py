@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -228,54 +228,68 @@ def test_a_text_of_any_length_is_cut_at_lines(model: str) -> None:
     assert max(map(len, texts)) <= 20_000
 
 
-def test_through_ray_in_order(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Ray does is done by this process: the same documents in the same order."""
+class RayHere:
+    """What Ray does, done by this process; of several answers the last one that was asked for comes first."""
 
-    class Data:
-        def __init__(self, rows: list[dict[str, Any]]) -> None:
-            self.rows = rows
+    def __init__(self) -> None:
+        self.made: list[Any] = []
 
-        def map_batches(self, worker: type, *, fn_constructor_args: tuple, **_: object) -> "Data":
-            made = worker(*fn_constructor_args)
-            outputs = []
-            for row in self.rows:
-                inputs = np.empty(1, dtype=object)
-                inputs[0] = row["inputs"]
-                found = made({"number": np.array([row["number"]]), "inputs": inputs})
-                outputs.append({name: values[0] for name, values in found.items()})
-            return Data(outputs)
+    def remote(self, kind: type) -> Any:
+        def make(*arguments: Any) -> Any:
+            worker = kind(*arguments)
+            self.made.append(worker)
+            return SimpleNamespace(tag=SimpleNamespace(remote=lambda inputs: Answer(worker.tag(inputs))))
 
-        def iter_rows(self) -> Iterator[dict[str, Any]]:
-            return iter(self.rows)
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=make))
 
-    class Options:
-        preserve_order = False
+    def wait(self, answers: list["Answer"], num_returns: int) -> tuple[list["Answer"], list["Answer"]]:
+        return answers[-num_returns:], answers[:-num_returns]
 
-    class Ray:
-        class data:
-            class DataContext:
-                execution_options = Options()
+    def get(self, answer: "Answer") -> Any:
+        return answer.value
 
-                @classmethod
-                def get_current(cls) -> type:
-                    return cls
+    def is_initialized(self) -> bool:
+        return True
 
-            @staticmethod
-            def from_items(rows: list[dict[str, Any]], **_: object) -> Data:
-                return Data(rows)
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
 
-        @staticmethod
-        def is_initialized() -> bool:
-            return True
 
-        @staticmethod
-        def cluster_resources() -> dict[str, float]:
-            return {"CPU": 2.0}
+class Answer:
+    """Of a worker."""
 
-    monkeypatch.setattr(tag_ray, "import_ray", lambda: Ray)
-    monkeypatch.setattr(tag_ray, "WINDOW", 7)
-    Path("many.txt").write_text("\n\n".join(f"Emma {n} flew to Oslo." for n in range(10)))
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def test_through_ray_in_order_and_each_worker_loads_the_model_once(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = RayHere()
+    monkeypatch.setattr(tag_ray, "import_ray", lambda: ray)
+    Path("many.txt").write_text("\n\n".join(f"Emma {n} flew to Oslo." for n in range(100)))
     shared = run(model, "many.txt", "--ray", "--batch-size", "3")
     assert shared.exit_code == 0
     alone = run(model, "many.txt")
     assert [comparable(line) for line in lines(shared.stdout)] == [comparable(line) for line in lines(alone.stdout)]
+    assert len(ray.made) == 2
+
+
+def test_ray_is_given_a_bounded_number_of_documents_ahead(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_ray, "import_ray", RayHere)
+    read = 0
+
+    def items() -> Iterator[Item]:
+        nonlocal read
+        for read in range(1, 101):
+            yield Item({"text": "Emma"}, "in.txt", read)
+
+    options = {"load_options": {"device": "cpu"}, "pipe_options": {"batch_size": 1}, "workers": 2}
+    for done, _ in enumerate(tag_ray.tag_with_ray(items(), model, **options)):
+        assert read - done <= tag_ray.AHEAD * 2
+    assert read == done + 1
+
+
+def test_a_model_that_is_none_is_known_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_ray, "import_ray", pytest.fail)
+    result = run("nowhere", "in.txt", "--ray")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("error: nowhere: no such file or directory")
