@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 2**16
 HEAD_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 75  # for a client's next request; longer than proxies wait, or one might use what is just closing
 BACKLOG = 2048  # clients that have connected and wait to be heard
 
 
@@ -108,6 +109,7 @@ def build_server(app: FastAPI, *, grace: float) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             server_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(grace),

@@ -68,3 +68,9 @@ def test_a_model_that_is_none_is_one_line(arguments: list[str]) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("error: nowhere: no such file or directory")
     assert result.stderr.count("\n") == 1
+
+
+def test_the_containerfile_is_well_formed() -> None:
+    """Its steps are run by the same script; see CONTRIBUTING.md."""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, root / ".ci" / "container", "--syntax"], check=True)
