@@ -17,6 +17,7 @@ from allennlp.training.metrics import CategoricalAccuracy, FBetaMeasure
 
 from elmo_tagger.errors import shown
 from elmo_tagger.plugin.embedder import mix_metrics
+from elmo_tagger.plugin.faster_parts import with_faster_parts
 from elmo_tagger.plugin.model import built
 from elmo_tagger.text.files import DataError
 
@@ -78,6 +79,7 @@ class ElmoClassifier(Model):
         width = width if self._feedforward is None else self._feedforward.get_output_dim()
         self._classification_layer = torch.nn.Linear(width, len(self.labels))
         self._accuracy, self._of_labels = CategoricalAccuracy(), FBetaMeasure()
+        with_faster_parts(self)
         initializer(self)
 
     def forward(  # type: ignore[override]

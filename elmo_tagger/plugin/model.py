@@ -13,6 +13,7 @@ from allennlp.nn import InitializerApplicator, RegularizerApplicator
 from allennlp.nn.util import get_text_field_mask
 
 from elmo_tagger.plugin.embedder import mix_metrics
+from elmo_tagger.plugin.faster_parts import with_faster_parts
 from elmo_tagger.plugin.metric import EntityF1, TagScores, partial_labels
 from elmo_tagger.tagger.model import SequenceTagger
 from elmo_tagger.tagger.predictions import Decoder
@@ -126,6 +127,7 @@ class ElmoBilstmCrf(SequenceTagger, Model):
             self._f1 = EntityF1(vocab, label_namespace, label_encoding, per_type=verbose_metrics)
         self._of_tags = TagScores(tags, per_tag=verbose_metrics and self._f1 is None)
         self._decoder = Decoder(self.crf, self.tags, label_encoding)
+        with_faster_parts(self)
         initializer(self)
 
     def forward(  # type: ignore[override]

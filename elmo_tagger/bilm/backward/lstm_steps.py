@@ -1,11 +1,11 @@
 """The LSTM's steps with a backward of their own, for training.
 
 What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
-weights. Here the gates' gradients of all steps lie side by side, so that a weight's gradient is one product over all
-words; and no more is kept than gates, cells and outputs. Under autocast, gates, outputs and the factors of products
-have its type; states keep theirs. On a CPU, if there are many steps of few rows, the weights of the steps' own
-products are laid out anew in each call; and what lies between the products is computed for as many words at once as
-the cache holds.
+weights, and often zeros of the size of all words. Here the gates' gradients of all steps lie side by side, so that a
+weight's gradient is one product over all words; and no more is kept than gates, cells and outputs. Under autocast,
+gates, outputs and the factors of products have its type; states keep theirs. On a CPU, if there are many steps of few
+rows, the weights of the steps' own products are laid out anew in each call; and what lies between the products is
+computed for as many words at once as the cache holds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from elmo_tagger.bilm.device import to_device
 # Laying out a weight takes as long as about ten steps gain by it (512 x 16384, two to thirty rows).
 _STEPS_WORTH_A_LAYOUT = 12
 _ROWS_WORTH_A_LAYOUT = 64  # of a step; for more rows the plain weight is as fast, and adds in place
+_VALUES_WORTH_A_LAYOUT = 2**18  # of a direction's weight; a smaller one stays in the cache, and is as fast as it is
 # What lies between two products is computed for so many words at once: few calls, and values that stay in the cache.
-_WORDS_OF_STRETCH = 512
+_WORDS_OF_CHUNK = 512
 
 
 class LstmSteps(torch.autograd.Function):
-    """A stretch of steps of one layer, both directions: what `ProjectedLstm.reference` computes."""
+    """A chunk of steps of one layer, its directions side by side: what `ProjectedLstm` computes.
+
+    Without a projection it is the LSTM of PyTorch's `nn.LSTM`, whose outputs are the hidden values.
+    """
 
     @staticmethod
     def forward(
@@ -36,20 +40,20 @@ class LstmSteps(torch.autograd.Function):
         inputs: Tensor,
         weight: Tensor,
         bias: Tensor,
-        projection: Tensor,
+        projection: Tensor | None,
         output: Tensor,
         cell: Tensor,
         sizes: list[int],
         clips: tuple[float | None, float | None],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the steps.
+        """Run the steps of one direction or two, on the first axis; P is H without a projection.
 
         Args:
             ctx: Where autograd keeps what backward needs.
-            inputs: (2, N, P).
-            weight: (2, 2P, 4H), `W_0`.
+            inputs: (2, N, D).
+            weight: (2, D + P, 4H), `W_0`.
             bias: (2, 1, 4H), with what TensorFlow adds.
-            projection: (2, H, P), `W_P_0`.
+            projection: (2, H, P), `W_P_0`, or None.
             output: (2, R, P), before the first step.
             cell: (2, R, H), before the first step.
             sizes: Sentences of each step, never increasing; their sum is N.
@@ -62,7 +66,14 @@ class LstmSteps(torch.autograd.Function):
         narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
         with torch.autocast(device, enabled=False):
             outputs, last_output, last_cell, gates, cells = _forward(
-                inputs, weight.to(narrow), bias.to(narrow), projection.to(narrow), output, cell, sizes, clips
+                inputs,
+                weight.to(narrow),
+                bias.to(narrow),
+                None if projection is None else projection.to(narrow),
+                output,
+                cell,
+                sizes,
+                clips,
             )
         ctx.save_for_backward(inputs, weight, projection, output, cell, gates, cells, outputs)
         ctx.sizes, ctx.clips = sizes, clips
@@ -73,22 +84,26 @@ class LstmSteps(torch.autograd.Function):
     def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments."""
         inputs, weight, projection, _, cell, gates, cells, outputs = ctx.saved_tensors
-        narrow, width, hidden_width = gates.dtype, projection.shape[2], cells.shape[2]
+        narrow, width, hidden_width = gates.dtype, inputs.shape[2], cells.shape[2]
         before = to_device(words_before(ctx.sizes), inputs.device)
         previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)
-        of_gates, hidden = torch.empty_like(gates), torch.empty_like(cells, dtype=narrow)
+        of_gates = torch.empty_like(gates)
+        hidden = outputs if projection is None else torch.empty_like(cells, dtype=narrow)
         of_projected = of_outputs.clone()
         later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
         to_output = _Products(weight[:, width:].to(narrow).transpose(1, 2), ctx.sizes)
-        to_hidden = _Products(projection.to(narrow).transpose(1, 2), ctx.sizes)
-        for stretch in reversed(list(_stretches(ctx.sizes))):
-            block = slice(stretch[0].start, stretch[-1].stop)
+        to_hidden = None
+        if projection is not None:
+            to_hidden = _Products(projection.to(narrow).transpose(1, 2), ctx.sizes)
+        for chunk in reversed(list(_chunks(ctx.sizes))):
+            block = slice(chunk[0].start, chunk[-1].stop)
             previous = previous_cells[:, before[block]]
-            of_cells = _slopes(gates[:, block], cells[:, block], previous, of_gates[:, block], hidden[:, block])
-            for words in reversed(stretch):
+            own_hidden = None if projection is None else hidden[:, block]
+            of_cells = _slopes(gates[:, block], cells[:, block], previous, of_gates[:, block], own_hidden)
+            for words in reversed(chunk):
                 size = words.stop - words.start
                 own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
-                of_hidden = to_hidden(own)
+                of_hidden = own if to_hidden is None else to_hidden(own)
                 in_block = slice(words.start - block.start, words.stop - block.start)
                 of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, in_block])
                 _unclipped_(of_cell, cells[:, words], ctx.clips[0])
@@ -114,25 +129,28 @@ def gradients_of_arguments(
     Args:
         ctx: With what forward saved.
         before: (N,) int64, see `words_before`.
-        hidden: (2, N, H), what the projection was multiplied with, of the gates' type.
+        hidden: (2, N, H), what the projection, if there is one, was multiplied with, of the gates' type.
         of_gates: (2, N, 4H), gradients of the gates before their activation.
         of_projected: (2, N, P), gradients of the outputs before they are clipped.
         of_output: (2, R, P), gradients of the outputs before the first step.
         of_cell: (2, R, H), gradients of the cells before the first step.
     """
     inputs, weight, projection, output, _, gates, _, outputs = ctx.saved_tensors
-    narrow, width = gates.dtype, projection.shape[2]
+    narrow, width = gates.dtype, inputs.shape[2]
     previous = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
     # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
     factors = torch.cat([inputs.to(narrow).transpose(1, 2), previous.transpose(1, 2)], dim=1)
-    of_inputs = None
+    of_inputs = of_projection = None
     if ctx.needs_input_grad[0]:
         of_inputs = torch.bmm(of_gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
+    if projection is not None:
+        of_projection = torch.bmm(of_projected.transpose(1, 2).contiguous(), hidden).transpose(1, 2)
+        of_projection = of_projection.to(projection.dtype)
     return (
         of_inputs,
         torch.bmm(factors, of_gates).to(weight.dtype),
         of_gates.sum(dim=1, keepdim=True).to(weight.dtype),
-        torch.bmm(of_projected.transpose(1, 2).contiguous(), hidden).transpose(1, 2).to(projection.dtype),
+        of_projection,
         of_output.to(output.dtype),
         of_cell,
         None,
@@ -144,27 +162,27 @@ def _forward(
     inputs: Tensor,
     weight: Tensor,
     bias: Tensor,
-    projection: Tensor,
+    projection: Tensor | None,
     output: Tensor,
     cell: Tensor,
     sizes: list[int],
     clips: tuple[float | None, float | None],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `LstmSteps.forward` returns, and gates (2, N, 4H), after their activation, and cells (2, N, H)."""
-    narrow, width = weight.dtype, projection.shape[2]
-    gates = weight.new_empty(2, inputs.shape[1], weight.shape[2])
-    cells = cell.new_empty(2, inputs.shape[1], projection.shape[1])
-    outputs = gates.new_empty(inputs.shape)
+    narrow, (directions, words_in_all, width) = weight.dtype, inputs.shape
+    gates = weight.new_empty(directions, words_in_all, weight.shape[2])
+    cells = cell.new_empty(directions, words_in_all, cell.shape[2])
+    outputs = gates.new_empty(directions, words_in_all, output.shape[2])
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
     from_output = _Products(weight[:, width:], sizes)
-    project = _Products(projection, sizes)
+    project = None if projection is None else _Products(projection, sizes)
     inputs = inputs.to(narrow)
-    for stretch in _stretches(sizes):
-        block = slice(stretch[0].start, stretch[-1].stop)
-        for direction in range(2):
+    for chunk in _chunks(sizes):
+        block = slice(chunk[0].start, chunk[-1].stop)
+        for direction in range(directions):
             own = inputs[direction, block]
             torch.addmm(bias[direction], own, weight[direction, :width], out=gates[direction, block])
-        for words in stretch:
+        for words in chunk:
             size = words.stop - words.start
             own = from_output.add_to(gates[:, words], last_output[:, :size])
             input_gate, candidate, forget_gate, output_gate = own.chunk(4, dim=-1)
@@ -175,13 +193,13 @@ def _forward(
             added = last_cell[:, :size].mul_(forget_gate).addcmul_(input_gate.to(cell.dtype), wide_candidate)
             cells[:, words] = _clip_(added, clips[0])
             hidden = _tanh_(cells[:, words].clone()).mul_(output_gate).to(narrow)
-            outputs[:, words] = _clip_(project(hidden), clips[1])
+            outputs[:, words] = hidden if project is None else _clip_(project(hidden), clips[1])
             last_output[:, :size] = outputs[:, words]
     return outputs, last_output, last_cell, gates, cells
 
 
 class _Products:
-    """`rows @ weight` of both directions, for a number of steps.
+    """`rows @ weight` of each direction, for a number of steps.
 
     Args:
         weight: (2, M, N).
@@ -190,8 +208,9 @@ class _Products:
 
     def __init__(self, weight: Tensor, sizes: list[int]) -> None:
         few_rows = len(sizes) >= _STEPS_WORTH_A_LAYOUT and sum(sizes) < _ROWS_WORTH_A_LAYOUT * len(sizes)
+        pays = few_rows and weight[0].numel() >= _VALUES_WORTH_A_LAYOUT and weight.device.type == "cpu"
         self._weight = weight
-        self._matrices = [PrepackedLinear(each) for each in weight] if weight.device.type == "cpu" and few_rows else []
+        self._matrices = [PrepackedLinear(each) for each in weight] if pays else []
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(2, R, M) to (2, R, N)."""
@@ -216,16 +235,16 @@ def step_slices(sizes: list[int]) -> Iterator[slice]:
         start += size
 
 
-def _stretches(sizes: list[int]) -> Iterator[list[slice]]:
-    """The steps, as many together as have `_WORDS_OF_STRETCH` words, and one at least."""
-    stretch: list[slice] = []
+def _chunks(sizes: list[int]) -> Iterator[list[slice]]:
+    """The steps, as many together as have `_WORDS_OF_CHUNK` words, and one at least."""
+    chunk: list[slice] = []
     for words in step_slices(sizes):
-        if stretch and words.stop - stretch[0].start > _WORDS_OF_STRETCH:
-            yield stretch
-            stretch = []
-        stretch.append(words)
-    if stretch:
-        yield stretch
+        if chunk and words.stop - chunk[0].start > _WORDS_OF_CHUNK:
+            yield chunk
+            chunk = []
+        chunk.append(words)
+    if chunk:
+        yield chunk
 
 
 def words_before(sizes: list[int]) -> Tensor:
@@ -236,7 +255,7 @@ def words_before(sizes: list[int]) -> Tensor:
     return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
 
 
-def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tensor, hidden: Tensor) -> Tensor:
+def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tensor, hidden: Tensor | None) -> Tensor:
     """How steeply a word's cell, or for the output gate its hidden value, rises with each gate before its activation.
 
     Args:
@@ -244,7 +263,7 @@ def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tens
         cells: (2, N, H).
         previous_cells: (2, N, H), of the step before.
         of_gates: (2, N, 4H), where those slopes are written.
-        hidden: (2, N, H), where the hidden values are written.
+        hidden: (2, N, H), where the hidden values are written, if they are wanted.
 
     Returns:
         How steeply the hidden value rises with the cell (2, N, H).
@@ -258,7 +277,8 @@ def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tens
     tanh_slope(input_gate, candidate, grad_input=of_candidate)
     sigmoid_slope(previous_cells.to(gates.dtype), forget_gate, grad_input=of_forget_gate)
     sigmoid_slope(narrow_tanh_cells, output_gate, grad_input=of_output_gate)
-    torch.mul(output_gate, narrow_tanh_cells, out=hidden)
+    if hidden is not None:
+        torch.mul(output_gate, narrow_tanh_cells, out=hidden)
     slope: Tensor = tanh_slope(output_gate.to(cells.dtype), tanh_cells)
     return slope
 

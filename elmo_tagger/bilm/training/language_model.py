@@ -16,7 +16,7 @@ from elmo_tagger.bilm.precision import TRAINING_PRECISIONS, checked_precision
 from elmo_tagger.bilm.training.batches import LmBatch
 from elmo_tagger.bilm.training.softmax import LmSoftmax
 
-# Words of a stretch outside of training, where nothing is kept for gradients: bounds the memory of long sentences.
+# Words of a chunk outside of training, where nothing is kept for gradients: bounds the memory of long sentences.
 _WORDS_AT_ONCE = 2**14
 # What an embedder describes besides (see `checkpoint`).
 _NOT_HERE = ("options_file", "weight_file", "static", "layer_norm")
@@ -90,7 +90,7 @@ class BilmLanguageModel(nn.Module):
     def _losses(self, batch: LmBatch, vectors: Tensor) -> tuple[Tensor, Tensor]:
         states = self._states(batch, like=vectors)
         total, sums = vectors.new_zeros(()), vectors.new_zeros(2)
-        for sizes, steps in _stretches(batch.sizes, None if self.training else _WORDS_AT_ONCE):
+        for sizes, steps in _chunks(batch.sizes, None if self.training else _WORDS_AT_ONCE):
             hidden, states = self._contextualise(F.embedding(batch.rows[:, steps], vectors), sizes, states)
             own, losses = self.softmax(hidden.flatten(0, 1), batch.targets[:, steps].flatten())
             total, sums = total + own, sums + losses.view(2, -1).sum(1)
@@ -117,17 +117,17 @@ class BilmLanguageModel(nn.Module):
         return F.dropout(values, self.dropout, self.training), after
 
 
-def _stretches(sizes: list[int], most: int | None) -> list[tuple[list[int], slice]]:
-    """Steps in stretches of at most `most` words, one step at least; each with the words that it holds."""
-    stretches: list[tuple[list[int], slice]] = []
+def _chunks(sizes: list[int], most: int | None) -> list[tuple[list[int], slice]]:
+    """Steps in chunks of at most `most` words, one step at least; each with the words that it holds."""
+    chunks: list[tuple[list[int], slice]] = []
     first = words = 0
     for step, size in enumerate(sizes):
         if most is not None and step > first and words + size > most:
-            start = stretches[-1][1].stop if stretches else 0
-            stretches.append((sizes[first:step], slice(start, start + words)))
+            start = chunks[-1][1].stop if chunks else 0
+            chunks.append((sizes[first:step], slice(start, start + words)))
             first, words = step, 0
         words += size
     if words:
-        start = stretches[-1][1].stop if stretches else 0
-        stretches.append((sizes[first:], slice(start, start + words)))
-    return stretches
+        start = chunks[-1][1].stop if chunks else 0
+        chunks.append((sizes[first:], slice(start, start + words)))
+    return chunks

@@ -20,6 +20,7 @@ def test_many_steps_have_the_products_of_few(dtype: torch.dtype, monkeypatch: py
         return whole(part)
 
     monkeypatch.setattr(lstm_steps, "PrepackedLinear", noted)
+    monkeypatch.setattr(lstm_steps, "_VALUES_WORTH_A_LAYOUT", 0)
     for factor, values in ((weight, rows), (weight.transpose(1, 2), torch.randn(2, 4, 10, dtype=dtype))):
         few, many = (_Products(factor, [4] * (_STEPS_WORTH_A_LAYOUT + more))(values) for more in (-1, 0))
         torch.testing.assert_close(many, few, rtol=TOLERANCE, atol=TOLERANCE)

@@ -56,7 +56,7 @@ def perplexity_of(model: BilmLanguageModel, batches: list[LmBatch]) -> Perplexit
 
 @pytest.mark.parametrize("skips", [True, False])
 def test_held_out_perplexity_beside_brute_force(skips: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NumPy, one word, one LSTM step and one softmax at a time; in one stretch, and in several."""
+    """NumPy, one word, one LSTM step and one softmax at a time; in one chunk, and in several."""
     corpus, vocabulary = corpus_of(tmp_path), vocabulary_of(tmp_path, size=14)
     model = model_of(len(vocabulary), raw=raw_options(use_skip_connections=skips), samples=5)
     softmax = [parameter.detach().double().numpy() for parameter in (model.softmax.W, model.softmax.b)]
