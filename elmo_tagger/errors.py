@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ElmoTaggerError(ValueError):
@@ -11,6 +13,24 @@ class ElmoTaggerError(ValueError):
     Each part of the package has subclasses of its own. The message alone tells a user what was expected, what was
     received and where, so that a program may print it without a traceback.
     """
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Within, an error of the package whose message does not begin with a file's name gets the name before it.
+
+    For what is built from the parts of a file: a part knows what is wrong with it, but not where it came from.
+
+    Args:
+        name: The file or folder.
+    """
+    try:
+        yield
+    except ElmoTaggerError as error:
+        message = str(error)
+        if not message.startswith((f"{name}:", f"{name}/")):
+            error.args = (f"{name}: {message}", *error.args[1:])
+        raise
 
 
 SHOWN_AT_MOST = 80

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import ModuleType, TracebackType
 
 NLTK_DOWNLOADER = "allennlp_models.rc.tools.narrativeqa"
 """Downloads two NLTK corpora when it is imported; only the evaluation of NarrativeQA needs them."""
@@ -82,6 +82,19 @@ def quieten() -> None:
             handler.setLevel(max(handler.level, logging.WARNING))
 
 
+def say_interruptions_in_a_line() -> None:
+    """Shows no trace of Ctrl-C while AllenNLP is imported, which takes seconds."""
+    hook = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+        else:
+            hook(kind, error, trace)
+
+    sys.excepthook = excepthook
+
+
 class _Finder:
     """Finds nothing itself; watches for three names and passes on what the other finders find."""
 
@@ -90,6 +103,8 @@ class _Finder:
     ) -> ModuleSpec | None:
         if fullname == "allennlp":
             silence_known_warnings()
+            if allennlp_command() is not None:
+                say_interruptions_in_a_line()
         loader = {NLTK_DOWNLOADER: _WithoutDownloads, PLUGINS: _WithThePlugin}.get(fullname)
         if loader is None:
             return None

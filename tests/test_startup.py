@@ -60,3 +60,20 @@ def test_the_plugin_is_found_from_any_directory(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(plugins, "import_module_and_submodules", lambda name, **_: imported.append(name))
     plugins.import_plugins()
     assert imported[-1] == startup.PLUGIN
+
+
+def test_an_interruption_while_allennlp_is_imported_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(error))
+    monkeypatch.setattr(sys, "argv", ["somebody's program"])
+    startup._Finder().find_spec("allennlp", None, None)
+    assert sys.excepthook.__name__ == "<lambda>"
+    monkeypatch.setattr(sys, "argv", ["/bin/allennlp", "train"])
+    startup._Finder().find_spec("allennlp", None, None)
+    bug = ValueError("a bug keeps its traceback")
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    sys.excepthook(ValueError, bug, None)
+    assert capsys.readouterr().err == "interrupted\n"
+    assert shown == [bug]

@@ -8,6 +8,15 @@ opened as a path or URL, and damage anywhere in it is an error.
 from elmo_tagger.archives.archive import Archive, open_archive, weights_in
 from elmo_tagger.archives.extraction import ArchiveError, extract
 from elmo_tagger.archives.limits import bounded_by
-from elmo_tagger.archives.weights import read_weights
+from elmo_tagger.archives.weights import check_sums, read_weights
 
-__all__ = ["Archive", "ArchiveError", "bounded_by", "extract", "open_archive", "read_weights", "weights_in"]
+__all__ = [
+    "Archive",
+    "ArchiveError",
+    "bounded_by",
+    "check_sums",
+    "extract",
+    "open_archive",
+    "read_weights",
+    "weights_in",
+]

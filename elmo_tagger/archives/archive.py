@@ -15,7 +15,7 @@ from torch import Tensor
 
 from elmo_tagger.archives.extraction import ArchiveError, extracted
 from elmo_tagger.archives.weights import read_weights
-from elmo_tagger.errors import shown
+from elmo_tagger.errors import naming, shown
 from elmo_tagger.text.files import DataError
 from elmo_tagger.text.strict_json import parse_object
 
@@ -117,7 +117,7 @@ def weights_in(directory: str | Path) -> Path | None:
 
 @contextmanager
 def open_archive(source: str | Path | bytes, *, name: str | None = None) -> Iterator[Archive]:
-    """Open a `model.tar.gz`, or the directory of a training run.
+    """Open a `model.tar.gz`, or the directory of a training run; an error of the package while it is open names it.
 
     Args:
         source: Path of an archive or directory, or an archive's bytes.
@@ -138,4 +138,5 @@ def open_archive(source: str | Path | bytes, *, name: str | None = None) -> Iter
         else:
             file: BinaryIO = BytesIO(source) if isinstance(source, bytes) else stack.enter_context(source.open("rb"))
             directory = stack.enter_context(extracted(file, name))
-        yield Archive(name, directory)
+        with naming(name):
+            yield Archive(name, directory)

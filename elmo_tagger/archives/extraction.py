@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -19,6 +20,8 @@ PIECE = 2**20  # bytes that are read at once
 MAX_MEMBERS = 10_000
 MAX_NAME = 500  # characters; tar itself knows no bound
 LATEST = 2**32  # seconds after 1970
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MORE = "TMPDIR names a folder with more room"
 
 
 class ArchiveError(ElmoTaggerError):
@@ -62,6 +65,10 @@ def extract(file: BinaryIO, directory: Path, name: str) -> None:
                 _extract_members(archive, directory, name)
             _check_rest(stream, name)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:  # by what others write
+            raise ArchiveError(
+                f"{name}: cannot be unpacked in {directory.parent}: {error.strerror}; {_MORE}"
+            ) from error
         raise ArchiveError(f"{name}: expected a complete archive (model.tar.gz): {error}") from error
 
 
@@ -104,7 +111,7 @@ def _extract_members(archive: tarfile.TarFile, directory: Path, name: str) -> No
         if taken > free:
             raise ArchiveError(
                 f"{name}: unpacked it takes at least {_mebibytes(taken)}, but {directory.parent} has "
-                f"{_mebibytes(free)} left: TMPDIR names a folder with more room"
+                f"{_mebibytes(free)} left: {_MORE}"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         content = archive.extractfile(member)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -58,15 +59,33 @@ def read_weights(path: str | Path, *, name: str | None = None) -> dict[str, Tens
     return _checked(state, name)
 
 
+def check_sums(path: str | Path) -> None:
+    """Compares the checksums of a zip file, which PyTorch does not look at when it reads tensors.
+
+    Raises:
+        ArchiveError: One is wrong, the file is cut off, or it is no zip file.
+        OSError: It cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            _check_sums(file, str(path))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(f"{path}: damaged: {error}") from error
+
+
+def _check_sums(file: zipfile.ZipFile, name: str) -> None:
+    wrong = file.testzip()
+    if wrong is not None:
+        raise ArchiveError(f"{name}: damaged: the checksum of {shown(wrong)} is wrong")
+
+
 def _zipped_pickles(path: Path, name: str) -> Iterator[BinaryIO]:
     """The pickle in a zip file, all of whose checksums are right."""
     with zipfile.ZipFile(path) as file:
         members = file.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ArchiveError(f"{name}: expected tensors as PyTorch stores them, received compressed ones")
-        wrong = file.testzip()
-        if wrong is not None:
-            raise ArchiveError(f"{name}: damaged: the checksum of {shown(wrong)} is wrong")
+        _check_sums(file, name)
         for member in members:
             if member.filename.rpartition("/")[2] == "data.pkl":
                 with file.open(member) as pickled:

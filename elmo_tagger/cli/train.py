@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from elmo_tagger.cli.options import Encoding, Separator, SkipBadLines, TagColumn, TokenColumn
-from elmo_tagger.cli.terminal import Page, warn
+from elmo_tagger.cli.terminal import Page, stop, warn
 from elmo_tagger.errors import ElmoTaggerError, escaped
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def train(
         bool, typer.Option("--calibrate/--no-calibrate", help="End with making confidences mean what they say, by DEV.")
     ] = True,
     recover: Annotated[bool, typer.Option("--recover", help="Go on with an interrupted training.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what the folder holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the training that the folder holds.")] = False,
 ) -> None:
     """Train a tagger on column files, and write the Jsonnet that it was trained with beside it."""
     if importlib.util.find_spec("allennlp") is None:
@@ -76,7 +76,13 @@ def train(
 
     from elmo_tagger.plugin.training import train_seeds
 
-    results = train_seeds(files_of_run(config), CONFIG, output, seeds=seeds, recover=recover, force=force)
+    inputs = [*files, *([vectors] if vectors else []), Path(variables["ELMO_OPTIONS"]), Path(variables["ELMO_WEIGHTS"])]
+    try:
+        results = train_seeds(
+            files_of_run(config), CONFIG, output, seeds=seeds, recover=recover, force=force, inputs=inputs
+        )
+    except KeyboardInterrupt:
+        stop("; it goes on with the same command and --recover" if output.is_dir() else "")
     _print(results, output, Page())
 
 

@@ -4,11 +4,12 @@ All else is in the log file of a run; `ALLENNLP_LOG_LEVEL=INFO` brings it back t
 """
 
 import functools
+import inspect
 import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterable, Optional
 
 from allennlp.commands import evaluate, predict, train
 from allennlp.common import logging as allennlp_logging
@@ -19,6 +20,7 @@ from elmo_tagger.plugin import plain_errors
 from elmo_tagger.plugin.embedder import ElmoHdf5Embedder
 from elmo_tagger.plugin.model import ElmoBilstmCrf
 from elmo_tagger.plugin.score_table import score_table
+from elmo_tagger.text.outputs import Output
 
 BATCH_SIZE = 32
 """Inputs that `allennlp predict` takes at once unless told otherwise."""
@@ -79,6 +81,9 @@ def print_scores() -> None:
 
     @functools.wraps(assess)
     def evaluate_from_archive(archive_file: Any, input_file: str, *args: Any, **kwargs: Any) -> Dict[str, Any]:
+        given = inspect.signature(assess).bind(archive_file, input_file, *args, **kwargs).arguments
+        for output in ("metrics_output_file", "predictions_output_file"):
+            _check_output(given.get(output), [archive_file, *input_file.split(",")])
         metrics: Dict[str, Any] = assess(archive_file, input_file, *args, **kwargs)
         files = [Path(name).stem for name in input_file.split(",")]
         if len(files) == 1:
@@ -117,6 +122,7 @@ def print_predictions_alone() -> None:
     begin, write = manager.__init__, manager._maybe_print_to_console_and_file
 
     def __init__(self: Any, predictor: Any, input_file: str, output_file: Any, batch_size: int, *rest: Any) -> None:
+        _check_output(output_file, [input_file])
         self._prints_alone = _is_ours(predictor._model)
         line_by_line = input_file == "-" and sys.stdin.isatty()
         # the command line was parsed before plugins are imported, with AllenNLP's own default
@@ -134,6 +140,12 @@ def print_predictions_alone() -> None:
             self._print_to_console = show
 
     manager.__init__, manager._maybe_print_to_console_and_file = __init__, _maybe_print
+
+
+def _check_output(path: Any, inputs: Iterable[Any]) -> None:
+    """Refuses to write over what is read, which AllenNLP would empty before it reads it; other files it replaces."""
+    if path is not None:
+        Output(path, inputs=inputs, force=True)
 
 
 def _is_ours(model: Model) -> bool:

@@ -10,13 +10,17 @@ from types import TracebackType
 from typing import Iterable, Iterator, Optional, Tuple, Type
 
 from allennlp.common.checks import ConfigurationError
+from allennlp.common.util import SigTermReceived
 from torch.multiprocessing import ProcessRaisedException
 
 from elmo_tagger.errors import ElmoTaggerError
 
 _PYTHONS_HOOK = sys.__excepthook__
 INTERRUPTED = "interrupted"
+INTERRUPTIONS = (KeyboardInterrupt, SigTermReceived)
 RECOVER = "; a training goes on with the same command and --recover"
+NOTHING_SAVED = "; nothing was saved yet"
+"""What an interruption is told to say, by who removes the folder of a training that has come to nothing."""
 
 PLAIN: Tuple[Type[Exception], ...] = (ConfigurationError, ElmoTaggerError, OSError)
 """Errors whose message says all that a user can use."""
@@ -54,8 +58,9 @@ def print_plainly(kind: Type[BaseException], error: BaseException, trace: Option
 
 def message_of(error: BaseException) -> Optional[str]:
     """The message of a plain error, also of one that ended a worker process; None for any other."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED + (RECOVER if _passed_through(error, "train_model") else "")
+    if isinstance(error, INTERRUPTIONS):
+        hint = NOTHING_SAVED if NOTHING_SAVED in error.args else RECOVER
+        return INTERRUPTED + (hint if _passed_through(error, "train_model") else "")
     if isinstance(error, PLAIN):
         return str(error)
     if isinstance(error, TypeError) and _raised_in(error, "from_params.py"):

@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, Iterable, List, Mapping
 
 from allennlp.commands import train
 from allennlp.common import Params
@@ -44,7 +44,14 @@ class SeedResult:
 
 
 def train_seeds(
-    files: Mapping[str, str], config: str, folder: Path, *, seeds: int, recover: bool = False, force: bool = False
+    files: Mapping[str, str],
+    config: str,
+    folder: Path,
+    *,
+    seeds: int,
+    recover: bool = False,
+    force: bool = False,
+    inputs: Iterable[Path] = (),
 ) -> List[SeedResult]:
     """Train once with each of the seeds 1, 2, ... in folders `seed_1`, `seed_2`, ... of a folder.
 
@@ -54,7 +61,8 @@ def train_seeds(
         folder: It also gets the archive of the best seed.
         seeds: How many.
         recover: Go on with an interrupted training; what is finished is not done again.
-        force: Replace what the folder holds.
+        force: Replace the training that the folder holds.
+        inputs: What is read, none of which is replaced.
 
     Raises:
         TrainingError: The config or the data are at fault; names what.
@@ -63,7 +71,7 @@ def train_seeds(
     if not startup.names_log_level():
         console.log_to_files()
     try:
-        with run_folder(folder, recover=recover, force=force):
+        with run_folder(folder, recover=recover, force=force, inputs=inputs):
             _write(files, folder)
             results = [_train(folder / config, folder / f"seed_{seed}", seed) for seed in range(1, seeds + 1)]
     except OSError:
@@ -92,12 +100,20 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
 
 
 def _train(config: Path, run: Path, seed: int) -> SeedResult:
-    if not (run / ARCHIVE).exists():
+    if not _is_finished(run):
         overrides = dict.fromkeys(("random_seed", "numpy_seed", "pytorch_seed"), seed)
         begun = run.exists() and any(run.iterdir())
         train.train_model(Params.from_file(config, overrides), str(run), recover=begun)
     sides = console.scores_of_run(run)
     return SeedResult(seed, run, sides["development"], sides["test"], console.score_table(sides))
+
+
+def _is_finished(run: Path) -> bool:
+    """Whether a training came to its end: its archive is written last, but an interrupted one has left one too."""
+    archive, metrics = run / ARCHIVE, run / console.METRICS
+    if not (archive.is_file() and metrics.is_file()):
+        return False
+    return archive.stat().st_mtime_ns >= metrics.stat().st_mtime_ns
 
 
 def _link(archive: Path, target: Path) -> None:

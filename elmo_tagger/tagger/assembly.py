@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from elmo_tagger.archives import bounded_by
 from elmo_tagger.bilm.factors import fit
 from elmo_tagger.bilm.loading.uninitialized import Uninitialized
-from elmo_tagger.errors import ElmoTaggerError
+from elmo_tagger.errors import ElmoTaggerError, naming
 from elmo_tagger.tagger.folder import Parts
 from elmo_tagger.tagger.model import build_model
 from elmo_tagger.tagger.tagger import Tagger
@@ -36,15 +36,16 @@ def build(parts: Parts, *, name: str, device: str | torch.device = "cpu", langua
     """
     claimed = parts.config.to_dict()["model"]
     # nothing is allocated that no tensor fills, and no random start is drawn that the weights would only overwrite
-    try:
-        with bounded_by(parts.weights, claimed, name=name), Uninitialized():
-            network = build_model(parts.config, parts.vocabulary)
-    except ElmoTaggerError:
-        raise
-    except (ValueError, RuntimeError) as error:  # PyTorch's, of sizes below 1
-        raise LoadError(f"{name}: config.json: describes no model: {str(error).splitlines()[0]}") from error
-    load_weights(network, parts.weights, name=name)
-    return Tagger(parts.config, parts.vocabulary, network.to(device), language=language, card=parts.card)
+    with naming(name):
+        try:
+            with bounded_by(parts.weights, claimed, name=name), Uninitialized():
+                network = build_model(parts.config, parts.vocabulary)
+        except ElmoTaggerError:
+            raise
+        except (ValueError, RuntimeError) as error:  # PyTorch's, of sizes below 1
+            raise LoadError(f"{name}: config.json: describes no model: {str(error).splitlines()[0]}") from error
+        load_weights(network, parts.weights, name=name)
+        return Tagger(parts.config, parts.vocabulary, network.to(device), language=language, card=parts.card)
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
@@ -72,6 +73,8 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str
         elif value.shape != expected[key].shape:
             shapes = tuple(expected[key].shape), tuple(value.shape)
             problems.append(f"{key}: expected shape {shapes[0]}, received {shapes[1]}")
+        elif value.is_complex():
+            problems.append(f"{key}: expected real numbers, received {value.dtype}")
     if problems:
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         raise LoadError(f"{name}: the weights do not fit the config: {'; '.join(problems[:5])}{more}")

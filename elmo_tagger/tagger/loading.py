@@ -50,7 +50,7 @@ def load(
     """
     parts = read_parts(model, options_file)
     return build(
-        parts, name="the archive" if isinstance(model, bytes) else str(model), device=device, language=language
+        parts, name="the archive" if isinstance(model, bytes) else str(Path(model)), device=device, language=language
     )
 
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import random
+import resource
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from elmo_tagger.archives import ArchiveError, open_archive
+from elmo_tagger.errors import ElmoTaggerError
 
 CONFIG = b'{"dataset_reader": {"type": "conll_columns"}, "model": {"type": "elmo_bilstm_crf"}}'
 
@@ -141,6 +143,27 @@ def test_what_is_no_gzip_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.tar.gz").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"model\.tar\.gz: expected a complete archive \(model\.tar\.gz\)"):
         contents(tmp_path / "model.tar.gz")
+
+
+def test_a_disk_that_is_full_is_not_the_archives_fault(temporary: Path) -> None:
+    """Others fill it after the sizes were looked at; here files end after 1,000 bytes."""
+    archive = gzip.compress(tar(("config.json", bytes(5000))))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(ArchiveError) as caught, open_archive(archive):
+            pytest.fail("opened")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    message = f"the archive: cannot be unpacked in {temporary}: File too large; TMPDIR names a folder with more room"
+    assert str(caught.value) == message
+
+
+def test_an_error_while_it_is_used_names_it_once() -> None:
+    for message in ("model.encoder: is none", "the archive: model.encoder: is none", "the archive/config.json: bad"):
+        with pytest.raises(ElmoTaggerError) as caught, open_archive(whole()):
+            raise ElmoTaggerError(message)
+        assert str(caught.value) == "the archive: " * (message[:3] != "the") + message
 
 
 def test_an_error_while_it_is_used_leaves_no_folder() -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,55 @@ def test_several_seeds_end_with_their_mean_and_the_best_archive() -> None:
     assert "runs/mine holds a run already: --recover goes on with it, --force replaces it" in refused.output
     other = run(*files, "--epochs", 3, "-o", "runs/mine", "--recover")
     assert "runs/mine/train.jsonnet: expected the config of the same command, this one differs" in other.output
+
+
+def test_an_interrupted_training_goes_on_though_it_has_left_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AllenNLP makes one of the best weights so far when it is interrupted."""
+    pytest.importorskip("allennlp")
+    from allennlp.commands import train
+
+    calls = []
+
+    def train_model(params: object, folder: str, recover: bool) -> None:
+        calls.append(recover)
+        Path(folder).mkdir(exist_ok=True)
+        if recover:
+            Path(folder, "metrics.json").write_text('{"best_validation_f1-measure-overall": 0.5}')
+        Path(folder, "model.tar.gz").write_text(f"archive {len(calls)}")
+        if not recover:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train_model", train_model)
+    interrupted = run(*FILES, "-o", "run")
+    line = "interrupted; it goes on with the same command and --recover"
+    assert (interrupted.exit_code, interrupted.output.splitlines()[-1]) == (130, line)
+    for number, calls_expected in ((2, [False, True]), (2, [False, True])):
+        assert run(*FILES, "-o", "run", "--recover").exit_code == 0
+        assert (calls, Path("run/model.tar.gz").read_text()) == (calls_expected, f"archive {number}")
+    # one that was killed between its last scores and its archive
+    os.utime("run/seed_1/model.tar.gz", (0, 0))
+    assert run(*FILES, "-o", "run", "--recover").exit_code == 0
+    assert (calls, Path("run/model.tar.gz").read_text()) == ([False, True, True], "archive 3")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_force_replaces_no_folder_but_that_of_a_training(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("allennlp")
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work")
+    data = "mine/train.conll" if named else "train.conll"
+    if named:
+        for name in ("lib/tagger.libsonnet", "train.jsonnet"):
+            Path("mine", name).parent.mkdir(exist_ok=True)
+            Path("mine", name).touch()
+        Path("train.conll").rename(data)
+    result = run("--train", data, "--dev", "dev.conll", "-o", "mine", "--force")
+    reason = (
+        f"would replace {data}, which the training reads" if named else "replaces the folder of a training, and this"
+    )
+    assert (result.exit_code, f"mine: --force {reason}" in result.output) == (2, True), result.output
+    assert Path("mine/thesis.txt").read_text() == "years of work"
+    assert Path(data).read_text() == SENTENCES
 
 
 @pytest.mark.parametrize(

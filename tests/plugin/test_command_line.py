@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from allennlp.commands import predict
 from allennlp.common.checks import ConfigurationError
+from allennlp.common.util import SigTermReceived
 from torch.multiprocessing import ProcessRaisedException
 
+from elmo_tagger.plugin.compat.starting import run_folder
 from elmo_tagger.plugin.plain_errors import INTERRUPTED, message_of
 from elmo_tagger.text.files import DataError
 from tests.plugin.conftest import tagger_config
@@ -55,6 +57,7 @@ def test_bad_input_ends_a_prediction_with_its_number(commands: Path, archive: Pa
         (ConfigurationError("typo"), "typo"),
         (FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"),
         (KeyboardInterrupt(), INTERRUPTED),
+        (SigTermReceived(), INTERRUPTED),
         (ZeroDivisionError("a bug keeps its traceback"), None),
         (ProcessRaisedException("\n-- Process 1\nTrace\nelmo_tagger.text.files.DataError: a:3: bad", 1, 1), "a:3: bad"),
         (ProcessRaisedException("\n-- Process 1\nTrace\nZeroDivisionError: division by zero", 1, 1), None),
@@ -62,6 +65,22 @@ def test_bad_input_ends_a_prediction_with_its_number(commands: Path, archive: Pa
 )
 def test_messages_of_data_and_configs_are_plain(error: BaseException, message: object) -> None:
     assert message_of(error) == message
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_an_interrupted_training_says_whether_there_is_something_to_go_on_with(saved: bool, tmp_path: Path) -> None:
+    def train_model() -> None:
+        with run_folder(tmp_path / "run", recover=False, force=False):
+            (tmp_path / "run").mkdir()
+            if saved:
+                (tmp_path / "run" / "metrics_epoch_0.json").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train_model()
+    assert message_of(caught.value) == "interrupted; " + (
+        "a training goes on with the same command and --recover" if saved else "nothing was saved yet"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 import io
 import random
+import resource
+import shutil
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Optional
@@ -9,9 +12,12 @@ from typing import Any, ClassVar, Optional
 import numpy
 import pytest
 import torch
+from allennlp.commands import train
 from allennlp.commands.train import train_model
 from allennlp.common import Params, util
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
+from allennlp.models import archival, load_archive
+from allennlp.training import gradient_descent_trainer
 from allennlp.training.callbacks import TrainerCallback
 from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.learning_rate_schedulers import LearningRateScheduler
@@ -108,6 +114,68 @@ def test_recovered_training_equals_an_uninterrupted_one(
     scores = [Params.from_file(tmp_path / name / "metrics.json") for name in ("whole", "parts")]
     for key in ("best_epoch", "best_validation_f1-measure-overall", "best_validation_loss", "validation_loss"):
         assert scores[0][key] == scores[1][key], key
+
+
+def flip_a_bit(path: Path) -> None:
+    """In the middle of a file's largest record."""
+    with zipfile.ZipFile(path) as file:
+        largest = max(file.infolist(), key=lambda member: member.file_size)
+        with file.open(largest) as record:
+            value = record.read()
+    content = bytearray(path.read_bytes())
+    content[content.index(value) + len(value) // 2] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["model_state", "training_state"])
+def test_a_checkpoint_with_a_flipped_bit_is_removed_and_the_one_before_is_used(kind: str, tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        for each in ("model_state", "training_state"):
+            torch.save({"weights": torch.full((1000,), float(epoch))}, tmp_path / f"{each}_e{epoch}_b0.th")
+    flip_a_bit(tmp_path / f"{kind}_e2_b0.th")
+    state = Checkpointer(tmp_path).load_checkpoint()
+    assert state is not None
+    assert state.model_state["weights"].unique().tolist() == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model_state_e1_b0.th", "training_state_e1_b0.th"]
+
+
+class DamageToTheBest(TrainerCallback):
+    """Flips a bit of the best weights while another epoch goes on."""
+
+    def on_epoch(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        best = Path(self.serialization_dir) / "best.th"
+        if best.exists() and not trainer._metric_tracker.is_best_so_far():
+            flip_a_bit(best)
+
+
+def test_best_weights_that_were_damaged_are_not_taken(
+    bilm_files: dict[str, str], training_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient_descent_trainer, "DEFAULT_CALLBACKS", (DamageToTheBest,))
+    # the first epoch stays the best
+    trainer = {"num_epochs": 2, "validation_metric": "+loss", "optimizer": {"type": "sgd", "lr": 0.1}}
+    with pytest.raises(ArchiveError, match=r"best\.th: damaged: the checksum of '.*' is wrong"):
+        train_model(Params(tagger_config(bilm_files, training_file, **trainer)), str(tmp_path / "run"))
+    assert not (tmp_path / "run" / "model.tar.gz").exists()
+
+
+def test_an_archive_is_written_whole_or_not_at_all(archive: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(archive, run)
+    before = (run / "model.tar.gz").read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # files that end after 1,000 bytes: the error of a full disk, but for its number
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '{run}/model\.tar\.gz'"):
+            train.archive_model(str(run))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (run / "model.tar.gz").read_bytes() == before
+    assert archival.archive_model(str(run)) == str(run / "model.tar.gz")
+    assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in archive.iterdir())
+    assert load_archive(run / "model.tar.gz").model.state_dict().keys()
+    assert archival.archive_model(str(run), archive_path=tmp_path) == str(tmp_path / "model.tar.gz")
 
 
 def test_a_torn_checkpoint_is_removed_and_the_one_before_is_used(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ import logging
 from pathlib import Path
 
 import pytest
+from allennlp.commands import evaluate, predict, train
 
 from elmo_tagger import startup
+from elmo_tagger.plugin import console
 from elmo_tagger.plugin.console import summary
 from elmo_tagger.plugin.score_table import score_table
+from elmo_tagger.text.outputs import OutputError
 
 METRICS = {
     "accuracy": 0.97,
@@ -47,6 +50,36 @@ def test_a_run_ends_with_its_best_scores_and_its_archive(tmp_path: Path) -> None
     assert "\n".join(table) + "\n" == score_table({"development": METRICS})
     assert last == f"archive: {tmp_path}/model.tar.gz"
     assert summary(tmp_path / "nothing") == ""
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AllenNLP as the `allennlp` command has it, for one test."""
+    monkeypatch.setattr(train, "train_model_from_file", train.train_model_from_file)
+    monkeypatch.setattr(evaluate, "evaluate_from_archive", evaluate.evaluate_from_archive)
+    for name in ("__init__", "_maybe_print_to_console_and_file"):
+        monkeypatch.setattr(predict._PredictManager, name, getattr(predict._PredictManager, name))
+    console.print_scores()
+    console.print_predictions_alone()
+
+
+@pytest.mark.usefixtures("patched")
+def test_what_is_read_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.jsonl", "data.conll", "more.conll", "model.tar.gz"):
+        Path(name).write_text("read")
+    Path("link").symlink_to("in.jsonl")
+    for output in ("in.jsonl", "./in.jsonl", "link"):
+        with pytest.raises(OutputError, match="is an input: expected another name for what is written"):
+            predict._PredictManager(None, "in.jsonl", output, 1, False, False)
+    for outputs in (
+        {"metrics_output_file": "data.conll"},
+        {"predictions_output_file": "more.conll"},
+        {"metrics_output_file": "model.tar.gz"},
+    ):
+        with pytest.raises(OutputError, match="is an input: expected another name for what is written"):
+            evaluate.evaluate_from_archive("model.tar.gz", "data.conll,more.conll", **outputs)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"read"}
 
 
 @pytest.mark.parametrize(

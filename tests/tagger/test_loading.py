@@ -121,6 +121,13 @@ def test_weights_that_do_not_fit_are_named_with_both_shapes(folder: Path) -> Non
     assert "new.part, of shape (2,), is foreign" in message
 
 
+def test_numbers_that_are_not_real_are_refused(folder: Path) -> None:
+    change_weights(folder, {"crf.start_transitions": torch.zeros(6, dtype=torch.complex64)})
+    message = r"crf\.start_transitions: expected real numbers, received torch\.complex64"
+    with pytest.raises(LoadError, match=message):
+        elmo_tagger.load(folder)
+
+
 def test_weights_of_another_type_are_converted(folder: Path, tagger: Tagger) -> None:
     name = "tag_projection_layer._module.weight"
     change_weights(folder, {name: load_file(folder / "model.safetensors")[name].double()})
@@ -255,6 +262,7 @@ def test_a_part_that_nobody_knows_is_named(tagger: Tagger, folder: Path, path: s
     (folder / "config.json").write_text(json.dumps({**config, "vocabulary": vocabulary}))
     with pytest.raises(ConfigError, match=message) as caught:
         elmo_tagger.load(folder)
+    assert str(caught.value).startswith(str(folder))
     assert "\n" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,8 +44,7 @@ def prepare(
         OSError: A file cannot be read, or the disk is full; nothing is left behind.
     """
     directory = Path(directory)
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)  # a killed process of the same number may have left it
+    unfinished = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}")
     unfinished.mkdir(parents=True)
     try:
         with (

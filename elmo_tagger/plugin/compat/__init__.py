@@ -16,7 +16,8 @@ from elmo_tagger.plugin.compat.extras import leave_out_what_is_not_installed
 from elmo_tagger.plugin.compat.recovery import (
     allow_scheduler_states,
     keep_random_states_in_checkpoints,
-    skip_torn_checkpoints,
+    skip_damaged_checkpoints,
+    write_archives_whole,
     write_best_weights_whole,
 )
 from elmo_tagger.plugin.compat.schedulers import replace_reduce_on_plateau
@@ -37,6 +38,7 @@ open_archives_as_data()
 refuse_names_of_archives()
 replace_reduce_on_plateau()
 shuffle_by_default()
-skip_torn_checkpoints()
+skip_damaged_checkpoints()
 validate_every_sentence()
+write_archives_whole()
 write_best_weights_whole()

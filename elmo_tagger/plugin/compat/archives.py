@@ -27,13 +27,18 @@ from allennlp.nn import util
 
 from elmo_tagger.archives import Archive, ArchiveError, bounded_by, extract, read_weights
 from elmo_tagger.archives.limits import MAX_CHARACTERS, check_numbers
+from elmo_tagger.errors import shown
 from elmo_tagger.plugin.compat.class_names import note_names
+from elmo_tagger.plugin.compat.starting import entries
 
 logger = logging.getLogger(__name__)
 
 COMPRESSION = 1
 """Of gzip. Its highest, AllenNLP's, takes 13 times as long and makes the `starter`'s weights 7 % smaller."""
 READERS = ("dataset_reader", "validation_dataset_reader")
+LOADERS = ("data_loader", "validation_data_loader")
+MAX_WORKERS = 256
+"""Processes that an archive may ask for when it is evaluated."""
 
 _names: Dict[str, str] = {}
 """The archives that are extracted now, by the directories that they are in, for messages."""
@@ -101,6 +106,10 @@ class ArchivedConfig(Params):
             check_numbers(
                 config[reader].get("token_indexers"), MAX_CHARACTERS, where=f"{where}: {reader}.token_indexers"
             )
+        for loader in LOADERS:
+            for place, key, value in entries(config.get(loader), loader):
+                if key == "num_workers" and isinstance(value, int) and value > MAX_WORKERS:
+                    raise ArchiveError(f"{where}: {place}: expected at most {MAX_WORKERS}, received {shown(value)}")
         if isinstance(params_overrides, dict):
             params_overrides = json.dumps(params_overrides)
         overrides = params.parse_overrides(params_overrides, ext_vars=ext_vars)

@@ -39,7 +39,7 @@ def note_names(config: Any, where: str) -> None:
     """
     if isinstance(config, str):
         if "." in config:
-            _dotted.setdefault(config, where)
+            _dotted[config] = where
     elif isinstance(config, list):
         for value in config:
             note_names(value, where)

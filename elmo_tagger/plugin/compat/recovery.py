@@ -1,16 +1,23 @@
-"""`--recover`: checkpoints that can be read, are whole, and lead to the result of an uninterrupted training."""
+"""Files of a training: whole when they are there, read again by `--recover`, to the result of an uninterrupted one."""
 
+import functools
 import logging
 import random
-import zipfile
+import tempfile
+from os import PathLike
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy
 import torch
+from allennlp import models
+from allennlp.commands import train
+from allennlp.models import archival
 from allennlp.training.checkpointer import Checkpointer
 from allennlp.training.gradient_descent_trainer import GradientDescentTrainer
 from allennlp.training.trainer import TrainerCheckpoint
+
+from elmo_tagger.archives import ArchiveError, check_sums
 
 logger = logging.getLogger(__name__)
 
@@ -95,38 +102,48 @@ def _set_random_states(states: Dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all([state.cpu() for state in masks["cuda"]])
 
 
-def skip_torn_checkpoints() -> None:
-    """Makes `--recover` go back to the last whole checkpoint when the process died while it wrote one.
+def skip_damaged_checkpoints() -> None:
+    """Makes `--recover` go on from the last checkpoint that is whole, and remove those after it that are damaged.
 
-    A torch checkpoint is a zip file whose directory comes last, so a torn one is not a zip file. AllenNLP would fail on
-    it, and would not overwrite it either.
+    The process may have died while it wrote one: a torch checkpoint is a zip file whose directory comes last, so a torn
+    one is no zip file. AllenNLP would fail on it, and would not overwrite it either. A flipped bit is only told by the
+    checksums, which torch.load does not compare.
     """
-    find_all = Checkpointer._find_all_checkpoints
-    if getattr(find_all, "skips_torn", False):
+    find = Checkpointer.find_latest_checkpoint
+    if getattr(find, "skips_damaged", False):
         return
 
-    def _find_all_checkpoints(self: Checkpointer) -> Any:
-        checkpoints = find_all(self)
-        for checkpoint in sorted(checkpoints):
-            torn = _torn_files(self, checkpoint)
-            if torn:
-                logger.warning("Checkpoint %s is incomplete and is removed: %s", checkpoint, ", ".join(torn))
+    def find_latest_checkpoint(self: Checkpointer) -> Optional[Tuple[str, str]]:
+        for checkpoint in sorted(self._find_all_checkpoints(), reverse=True):
+            files = self._model_state_path(*checkpoint), self._training_state_path(*checkpoint)
+            damage = _damage(files)
+            if damage is None:
+                return files
+            if self._is_primary:
+                logger.warning("Checkpoint %s is damaged and is removed: %s", checkpoint, damage)
                 self._remove_checkpoint(*checkpoint)
-                checkpoints.discard(checkpoint)
-        return checkpoints
+        return None
 
-    _find_all_checkpoints.skips_torn = True  # type: ignore[attr-defined]
-    Checkpointer._find_all_checkpoints = _find_all_checkpoints
+    find_latest_checkpoint.skips_damaged = True  # type: ignore[attr-defined]
+    Checkpointer.find_latest_checkpoint = find_latest_checkpoint
 
 
-def _torn_files(checkpointer: Checkpointer, checkpoint: Tuple[int, int]) -> List[str]:
-    files = [checkpointer._model_state_path(*checkpoint), checkpointer._training_state_path(*checkpoint)]
-    return [file for file in files if not (Path(file).is_file() and zipfile.is_zipfile(file))]
+def _damage(files: Iterable[str]) -> Optional[str]:
+    """What is wrong with the first of some files of tensors that is not whole."""
+    for file in files:
+        try:
+            check_sums(file)
+        except (ArchiveError, OSError) as error:
+            return str(error)
+    return None
 
 
 def write_best_weights_whole() -> None:
-    """Writes `best.th` beside its place and moves it there, so that a process that dies leaves the one before."""
-    save = GradientDescentTrainer._save_model_state
+    """Writes `best.th` beside its place and moves it there, so that a process that dies leaves the one before.
+
+    When a training ends it reads them again, unless the last epoch was the best; damage is an error then.
+    """
+    save, load = GradientDescentTrainer._save_model_state, GradientDescentTrainer._load_model_state
     if getattr(save, "writes_whole", False):
         return
 
@@ -135,5 +152,42 @@ def write_best_weights_whole() -> None:
         save(self, partial)
         Path(partial).replace(path)
 
+    def _load_model_state(self: GradientDescentTrainer, path: str) -> None:
+        check_sums(path)
+        load(self, path)
+
     _save_model_state.writes_whole = True  # type: ignore[attr-defined]
     GradientDescentTrainer._save_model_state = _save_model_state
+    GradientDescentTrainer._load_model_state = _load_model_state
+
+
+def write_archives_whole() -> None:
+    """Writes `model.tar.gz` beside its place and moves it there: none is half-written, whatever ends the process.
+
+    A full disk is an error that names it.
+    """
+    write = archival.archive_model
+    if getattr(write, "writes_whole", False):
+        return
+
+    @functools.wraps(write)
+    def archive_model(
+        serialization_dir: Union[str, PathLike],  # type: ignore[type-arg]
+        weights: str = "best.th",
+        archive_path: Union[str, PathLike, None] = None,  # type: ignore[type-arg]
+        include_in_archive: Optional[List[str]] = None,
+    ) -> str:
+        target = Path(archive_path or serialization_dir)
+        target = target / "model.tar.gz" if target.is_dir() else target
+        try:
+            with tempfile.TemporaryDirectory(prefix=".archive-", dir=target.parent) as folder:
+                partial = Path(folder) / target.name  # the gzip format notes the name
+                write(serialization_dir, weights, partial, include_in_archive)
+                partial.replace(target)
+        except OSError as error:
+            error.filename = error.filename or str(target)
+            raise
+        return str(target)
+
+    archive_model.writes_whole = True  # type: ignore[attr-defined]
+    archival.archive_model = train.archive_model = models.archive_model = archive_model

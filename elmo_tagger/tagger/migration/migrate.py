@@ -51,4 +51,4 @@ def migrate(source: str | Path, *, options_file: str | Path | None = None, allen
         read = read_archive(archive, options_file=options_file, allennlp=allennlp)
     notes = (f"Migrated from {Path(source).name}, made by {read.made_by}.", *read.changes)
     parts = replace(read.parts, card=replace(read.parts.card, notes=notes))
-    return Migration(build(parts, name=str(source)), read.made_by, read.changes)
+    return Migration(build(parts, name=str(Path(source))), read.made_by, read.changes)
