@@ -10,6 +10,7 @@ import torch
 from elmo_tagger.archives import open_archive
 from elmo_tagger.bilm.loading.bundled import BUNDLED
 from elmo_tagger.bilm.loading.source import load_bilm
+from elmo_tagger.bilm.options import Options
 from elmo_tagger.tagger.assembly import LoadError, build
 from elmo_tagger.tagger.config import ElmoConfig, TextFieldEmbedderConfig
 from elmo_tagger.tagger.folder import Parts, is_folder, read_folder
@@ -68,8 +69,9 @@ def read_parts(model: str | Path | bytes, options_file: str | Path | None = None
     path = model if isinstance(model, bytes) else _located(model)
     if isinstance(path, Path) and is_folder(path):
         return with_bundled_bilms(read_folder(path), name=str(path))
+    options = None if options_file is None else Options.from_file(options_file)
     with open_archive(path) as archive:
-        return read_archive(archive, options_file=options_file).parts
+        return read_archive(archive, options=options).parts
 
 
 def _located(model: str | Path) -> Path:

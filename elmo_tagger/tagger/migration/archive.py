@@ -41,26 +41,22 @@ class ReadArchive:
     changes: tuple[str, ...]
 
 
-def read_archive(
-    archive: Archive, *, options_file: str | Path | None = None, allennlp: str | None = None
-) -> ReadArchive:
+def read_archive(archive: Archive, *, options: Options | None = None, allennlp: str | None = None) -> ReadArchive:
     """The parts of an archive's tagger, its config and its weights in the words of today.
 
     Args:
         archive: The archive.
-        options_file: The `options.json` of the biLM of AllenNLP's own embedder, where it is not in the archive; the
-            published biLMs' are known.
+        options: Those of the biLM of AllenNLP's own embedder, which are not in the archive; the published biLMs' are
+            known.
         allennlp: The version of AllenNLP that made it, where the archive does not say it.
 
     Raises:
-        OptionsError: The options file is none.
         ConfigError: A part of the model is not the engine's, or nothing tells how old the archive is.
         LoadError: Weights of AllenNLP's embedder are missing.
         ArchiveError: The archive is damaged.
         OSError: A file cannot be read.
     """
     raw, weights = archive.config(), archive.weights()
-    options = None if options_file is None else Options.from_file(options_file)
     age = age_of(archive, raw, weights, allennlp)
     old = OldConfig(archive, raw, weights, age)
     settings = raw.get("vocabulary")

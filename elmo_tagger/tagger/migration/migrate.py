@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elmo_tagger.archives import open_archive
+from elmo_tagger.bilm.options import Options
 from elmo_tagger.tagger.assembly import LoadError, build
 from elmo_tagger.tagger.folder import is_folder
 from elmo_tagger.tagger.migration.archive import read_archive
@@ -47,8 +48,9 @@ def migrate(source: str | Path, *, options_file: str | Path | None = None, allen
     """
     if is_folder(Path(source)):
         raise LoadError(f"{source}: is a model folder already: expected an archive of AllenNLP (model.tar.gz)")
+    options = None if options_file is None else Options.from_file(options_file)
     with open_archive(source) as archive:
-        read = read_archive(archive, options_file=options_file, allennlp=allennlp)
+        read = read_archive(archive, options=options, allennlp=allennlp)
     notes = (f"Migrated from {Path(source).name}, made by {read.made_by}.", *read.changes)
     parts = replace(read.parts, card=replace(read.parts.card, notes=notes))
     return Migration(build(parts, name=str(Path(source))), read.made_by, read.changes)
