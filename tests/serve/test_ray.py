@@ -1,5 +1,9 @@
-"""A local cluster with two replicas, one of which is killed under load."""
+"""A local cluster: replicas of a service, of which one is killed under load and all are replaced; and `tag --ray`.
 
+Each process of Ray's that uses PyTorch costs as much as a hundred other tests, so there are few of them.
+"""
+
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -9,14 +13,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from elmo_tagger.cli.tag_inputs import Item
+from elmo_tagger.cli.tag_ray import tag_with_ray
 from elmo_tagger.serve.settings import Settings
 from elmo_tagger.tagger import Tagger, load
+from elmo_tagger.vectors.ray_job import import_ray
 from tests.serve.conftest import TEXT, Client
 
 if importlib.util.find_spec("ray") is None:
@@ -37,26 +44,33 @@ def models(served_tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 @pytest.fixture(scope="module")
-def on_ray(models: tuple[Path, Path]) -> Iterator[Client]:
-    from elmo_tagger.cli.serve_ray import serve_with_ray
-    from elmo_tagger.vectors.ray_job import import_ray
+def cluster() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")  # a busy machine is no failure
+        patch.setenv("RAY_prestart_worker_first_driver", "0")  # no processes that wait to be needed
+        ray = import_ray()
+        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
 
-    ray = import_ray()
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+
+@pytest.fixture(scope="module")
+def on_ray(models: tuple[Path, Path], cluster: None) -> Iterator[Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    serve_on(serve_with_ray, models[0], port)
+    serve_on_ray(models[0], port, replicas=2)
     yield Client(port)
     from ray import serve
 
     serve.shutdown()
-    ray.shutdown()
 
 
-def serve_on(serve_with_ray: Any, model: Path, port: int) -> None:
+def serve_on_ray(model: Path, port: int, *, replicas: int) -> None:
+    from elmo_tagger.cli.serve_ray import serve_with_ray
+
     options = {"device": "cpu", "language": None, "options_file": None}
-    where = {"name": model.name, "host": "127.0.0.1", "port": port, "replicas": 2}
+    where = {"name": model.name, "host": "127.0.0.1", "port": port, "replicas": replicas}
     serve_with_ray(str(model), options, Settings(), **where)
 
 
@@ -74,24 +88,31 @@ def answer(client: Client, text: str) -> tuple[Any, int]:
     raise AssertionError("no answer")
 
 
-def replicas() -> list[int]:
-    """Their processes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes()
-        except OSError:
-            continue
-        if line.startswith(b"ray::ServeReplica:elmo-tagger"):
-            found.append(int(path.parent.name))
-    return found
+def workers(name: str) -> set[int]:
+    """Processes of this cluster that run actors of a name."""
+    parents, named = {}, set()
+    for path in Path("/proc").glob("[0-9]*"):
+        process = int(path.name)
+        with contextlib.suppress(OSError):  # it has ended
+            parents[process] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if (path / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
+                named.add(process)
+    return {process for process in named if os.getpid() in ancestors(process, parents)}
+
+
+def ancestors(process: int, parents: Mapping[int, int]) -> Iterator[int]:
+    while process in parents:
+        process = parents[process]
+        yield process
+
+
+def replicas() -> set[int]:
+    return workers("ServeReplica:elmo-tagger")
 
 
 def test_a_replica_killed_under_load_loses_nothing_and_the_model_is_replaced_without_a_gap(
     on_ray: Client, models: tuple[Path, Path]
 ) -> None:
-    from elmo_tagger.cli.serve_ray import serve_with_ray
-
     first, second = (load(model) for model in models)
     words = ["Emma", "flew", "to", "Oslo", "far", "."]
     drawn = random.Random(3)
@@ -108,6 +129,7 @@ def test_a_replica_killed_under_load_loses_nothing_and_the_model_is_replaced_wit
         while not ended.is_set():
             number = order.randrange(len(texts))
             answers.append((number, answer(on_ray, texts[number])[0]))
+            time.sleep(0.2)  # replicas start beside this load, and shall get there
 
     clients = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
     for client in clients:
@@ -116,12 +138,12 @@ def test_a_replica_killed_under_load_loses_nothing_and_the_model_is_replaced_wit
         time.sleep(0.05)
     before = replicas()
     assert len(before) == 2
-    os.kill(before[0], signal.SIGKILL)
+    os.kill(min(before), signal.SIGKILL)
     killed_at = len(answers)
-    while len(answers) < killed_at + 40:
+    while len(answers) < killed_at + 40 or replicas() <= before:  # until Ray has started another one
         time.sleep(0.05)
     assert all(found == right[number][0] for number, found in answers)
-    serve_on(serve_with_ray, models[1], on_ray.port)  # the second model, while requests come
+    serve_on_ray(models[1], on_ray.port, replicas=1)  # the second model, while requests come
     replaced_at = len(answers)
     while len(answers) < replaced_at + 20:
         time.sleep(0.05)
@@ -131,3 +153,23 @@ def test_a_replica_killed_under_load_loses_nothing_and_the_model_is_replaced_wit
     assert all(found in right[number] for number, found in answers), "an answer is that of one model or the other"
     assert answer(on_ray, TEXT)[0] == json.loads(json.dumps(second(TEXT).to_json()))
     assert on_ray.get("/info").json["model"] == "second"
+
+
+def test_tag_has_the_documents_of_a_dead_worker_done_again(
+    cluster: None, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Emma {number} flew to Oslo." for number in range(20)]
+    items = (Item({"text": text, "id": number}, "in.txt", number) for number, text in enumerate(texts))
+    options = {"load_options": {"device": "cpu"}, "pipe_options": {"batch_size": 2}, "workers": 1}
+    seen: set[int] = set()
+    found = []
+    for item, document in tag_with_ray(items, str(models[0]), **options):
+        seen |= workers("Worker")
+        if len(found) == 6:
+            (only,) = seen
+            os.kill(only, signal.SIGKILL)
+        found.append((item.given["id"], document.to_json()))
+    tagger = load(models[0])
+    assert found == [(number, tagger({"text": text, "id": number}).to_json()) for number, text in enumerate(texts)]
+    assert len(seen) == 2, "a worker, and the one in its place"
