@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
-from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
-
-_GATES = (0, 2, 1, 3)  # of PyTorch's input, forget, candidate, output: in the order that `LstmSteps` has them
+from elmo_tagger.bilm.backward.lstm_steps import PYTORCHS_ORDER, Kept, gradients_of_steps, run_steps
 
 
 class Lstm(nn.LSTM):
-    """`nn.LSTM`; on a CPU, packed sentences whose gradients are recorded go through `LstmSteps`.
+    """`nn.LSTM`; on a CPU, packed sentences whose gradients are recorded have a backward of their own.
 
     PyTorch's own records each step: backward then makes, for each step, zeros of the size of all words and adds them
     up. Parameters are the same, dropout draws the same numbers, and values and gradients are equal up to rounding;
@@ -44,20 +43,76 @@ class Lstm(nn.LSTM):
     def _run_layer(self, layer: int, data: Tensor, sizes: list[int], turned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Packed outputs (N, H * directions), and last outputs and cells (directions, B, H)."""
         suffixes = ("", "_reverse") if self.bidirectional else ("",)
-        weights, biases = [], []
-        for suffix in suffixes:
-            of_input, of_state = (getattr(self, f"weight_{part}_l{layer}{suffix}") for part in ("ih", "hh"))
-            weights.append(_by_gate(torch.cat([of_input, of_state], dim=1)))
-            if self.bias:
-                biases.append(_by_gate(sum(getattr(self, f"bias_{part}_l{layer}{suffix}") for part in ("ih", "hh"))))
-        weight = torch.stack(weights).transpose(1, 2)
-        bias = torch.stack(biases).unsqueeze(1) if self.bias else weight.new_zeros(len(suffixes), 1, weight.shape[2])
-        inputs = torch.stack([data, data.index_select(0, turned)]) if self.bidirectional else data.unsqueeze(0)
-        state = data.new_zeros(len(suffixes), sizes[0], self.hidden_size)
-        outputs, output, cell = LstmSteps.apply(inputs, weight, bias, None, state, state, sizes, (None, None))  # type: ignore[no-untyped-call]
-        if not self.bidirectional:
-            return outputs[0], output, cell
-        return torch.cat([outputs[0], outputs[1].index_select(0, turned)], dim=1), output, cell
+        names = [f"l{layer}{suffix}" for suffix in suffixes]
+        weights = [getattr(self, f"weight_{part}_{name}") for part in ("ih", "hh") for name in names]
+        if self.bias:
+            bias = torch.stack([getattr(self, f"bias_ih_{name}") + getattr(self, f"bias_hh_{name}") for name in names])
+        else:
+            bias = data.new_zeros(len(names), 4 * self.hidden_size)
+        outputs, output, cell = _Layer.apply(data, turned, sizes, bias, *weights)  # type: ignore[no-untyped-call]
+        return outputs, output, cell
+
+
+class _Layer(torch.autograd.Function):
+    """A layer of one direction or two, over packed sentences."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, data: Tensor, turned: Tensor, sizes: list[int], bias: Tensor, *weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run it.
+
+        Args:
+            ctx: Where autograd keeps what backward needs.
+            data: (N, D), packed.
+            turned: (N,) int64, see `turned_places`.
+            sizes: Sentences of each step.
+            bias: (directions, 4H).
+            weights: (4H, D) of the input for each direction, then (4H, H) of the state for each.
+
+        Returns:
+            As `Lstm._run_layer`.
+        """
+        directions = len(bias)
+        of_input, of_state = weights[:directions], torch.stack(weights[directions:]).transpose(1, 2).contiguous()
+        inputs = torch.stack([data, data.index_select(0, turned)]) if directions == 2 else data.unsqueeze(0)
+        state = data.new_zeros(directions, sizes[0], of_state.shape[1])
+        kept, output, cell = run_steps(
+            inputs,
+            ([each.t() for each in of_input], of_state, None),
+            bias.unsqueeze(1),
+            (state, state),
+            sizes=sizes,
+            order=PYTORCHS_ORDER,
+        )
+        ctx.save_for_backward(inputs, turned, *weights, *kept)
+        ctx.sizes = sizes
+        forwards, *backwards = kept.outputs
+        return torch.cat([forwards, *(each.index_select(0, turned) for each in backwards)], dim=1), output, cell
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_outputs: Tensor, of_output: Tensor, of_cell: Tensor) -> Any:
+        """Gradients of data, bias and weights; one product for each of the weights."""
+        inputs, turned, *saved = ctx.saved_tensors
+        directions = len(inputs)
+        of_input, of_state = saved[:directions], torch.stack(saved[directions : 2 * directions])
+        kept = Kept(*saved[2 * directions :])
+        forwards, *backwards = of_outputs.chunk(directions, dim=1)
+        of_results = torch.stack([forwards, *(each.index_select(0, turned) for each in backwards)]), of_output, of_cell
+        state = inputs.new_zeros(of_output.shape)
+        found = gradients_of_steps(
+            kept, of_results, (of_state.transpose(1, 2), None), (state, state), sizes=ctx.sizes, order=PYTORCHS_ORDER
+        )
+        of_data = None
+        if ctx.needs_input_grad[0]:
+            of_data = found.gates[0] @ of_input[0]
+            if directions == 2:
+                of_data += (found.gates[1] @ of_input[1]).index_select(0, turned)
+        of_gates = found.gates.transpose(1, 2)
+        factors = [*inputs, *found.previous]
+        of_weights = [of_gates[number % directions] @ factor for number, factor in enumerate(factors)]
+        return of_data, None, None, found.gates.sum(dim=1), *of_weights
 
 
 def turned_places(batch_sizes: Tensor) -> Tensor:
@@ -71,9 +126,3 @@ def turned_places(batch_sizes: Tensor) -> Tensor:
     sentences = torch.arange(len(steps)) - starts[steps]
     lengths = (batch_sizes.unsqueeze(1) > torch.arange(int(batch_sizes[0]))).sum(0)
     return starts[lengths[sentences] - 1 - steps] + sentences
-
-
-def _by_gate(rows: Tensor) -> Tensor:
-    """Rows (4H, ...) of PyTorch's gates in the order of `LstmSteps`."""
-    gates = rows.chunk(4)
-    return torch.cat([gates[number] for number in _GATES])

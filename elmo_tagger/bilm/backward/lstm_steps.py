@@ -10,8 +10,8 @@ computed for as many words at once as the cache holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,11 +28,64 @@ _VALUES_WORTH_A_LAYOUT = 2**18  # of a direction's weight; a smaller one stays i
 _WORDS_OF_CHUNK = 512
 
 
-class LstmSteps(torch.autograd.Function):
-    """A chunk of steps of one layer, its directions side by side: what `ProjectedLstm` computes.
+Clips = tuple[float | None, float | None]
+"""Bounds of cells and of outputs."""
+NO_CLIPS: Clips = (None, None)
 
-    Without a projection it is the LSTM of PyTorch's `nn.LSTM`, whose outputs are the hidden values.
+
+class GateOrder(NamedTuple):
+    """Where the gates are among the four parts of 4H columns; the output gate is always the last one."""
+
+    input: int
+    candidate: int
+    forget: int
+
+    def parts(self, gates: Tensor) -> list[Tensor]:
+        """Gates (..., 4H) as input, candidate, forget and output, (..., H) each."""
+        parts = gates.chunk(4, dim=-1)
+        return [*(parts[place] for place in self), parts[3]]
+
+
+TENSORFLOWS_ORDER = GateOrder(input=0, candidate=1, forget=2)
+PYTORCHS_ORDER = GateOrder(input=0, forget=1, candidate=2)
+
+
+class Kept(NamedTuple):
+    """What backward needs of the steps.
+
+    Attributes:
+        gates: (2, N, 4H), after their activation.
+        cells: (2, N, H).
+        outputs: (2, N, P).
     """
+
+    gates: Tensor
+    cells: Tensor
+    outputs: Tensor
+
+
+class StepGradients(NamedTuple):
+    """Gradients, and what they are multiplied with for those of the weights.
+
+    Attributes:
+        gates: (2, N, 4H), gradients of the gates before their activation.
+        projected: (2, N, P), gradients of the outputs before they are clipped.
+        output: (2, R, P), gradients of the outputs before the first step.
+        cell: (2, R, H), gradients of the cells before the first step.
+        previous: (2, N, P), the outputs of the step before, with which the state's weight was multiplied.
+        hidden: (2, N, H), with which the projection was multiplied, if there is one.
+    """
+
+    gates: Tensor
+    projected: Tensor
+    output: Tensor
+    cell: Tensor
+    previous: Tensor
+    hidden: Tensor | None
+
+
+class LstmSteps(torch.autograd.Function):
+    """A chunk of steps of one layer, both directions: what `ProjectedLstm` computes."""
 
     @staticmethod
     def forward(
@@ -40,20 +93,20 @@ class LstmSteps(torch.autograd.Function):
         inputs: Tensor,
         weight: Tensor,
         bias: Tensor,
-        projection: Tensor | None,
+        projection: Tensor,
         output: Tensor,
         cell: Tensor,
         sizes: list[int],
-        clips: tuple[float | None, float | None],
+        clips: Clips,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the steps of one direction or two, on the first axis; P is H without a projection.
+        """Run the steps.
 
         Args:
             ctx: Where autograd keeps what backward needs.
-            inputs: (2, N, D).
-            weight: (2, D + P, 4H), `W_0`.
+            inputs: (2, N, P).
+            weight: (2, 2P, 4H), `W_0`.
             bias: (2, 1, 4H), with what TensorFlow adds.
-            projection: (2, H, P), `W_P_0`, or None.
+            projection: (2, H, P), `W_P_0`.
             output: (2, R, P), before the first step.
             cell: (2, R, H), before the first step.
             sizes: Sentences of each step, never increasing; their sum is N.
@@ -62,140 +115,158 @@ class LstmSteps(torch.autograd.Function):
         Returns:
             Outputs (2, N, P), and the last output (2, R, P) and cell (2, R, H) of each sentence.
         """
-        device = inputs.device.type
+        device, width = inputs.device.type, projection.shape[2]
         narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
         with torch.autocast(device, enabled=False):
-            outputs, last_output, last_cell, gates, cells = _forward(
-                inputs,
-                weight.to(narrow),
+            products = weight.to(narrow)
+            kept, last_output, last_cell = run_steps(
+                inputs.to(narrow),
+                (products[:, :width], products[:, width:], projection.to(narrow)),
                 bias.to(narrow),
-                None if projection is None else projection.to(narrow),
-                output,
-                cell,
-                sizes,
-                clips,
+                (output, cell),
+                sizes=sizes,
+                clips=clips,
             )
-        ctx.save_for_backward(inputs, weight, projection, output, cell, gates, cells, outputs)
+        ctx.save_for_backward(inputs, weight, projection, output, cell, *kept)
         ctx.sizes, ctx.clips = sizes, clips
-        return outputs, last_output.to(output.dtype), last_cell
+        return kept.outputs, last_output.to(output.dtype), last_cell
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_outputs: Tensor, of_last_output: Tensor, of_last_cell: Tensor) -> Any:
-        """Gradients of the tensors among forward's arguments."""
-        inputs, weight, projection, _, cell, gates, cells, outputs = ctx.saved_tensors
-        narrow, width, hidden_width = gates.dtype, inputs.shape[2], cells.shape[2]
-        before = to_device(words_before(ctx.sizes), inputs.device)
-        previous_cells = torch.cat([cell[:, : ctx.sizes[0]], cells], dim=1)
-        of_gates = torch.empty_like(gates)
-        hidden = outputs if projection is None else torch.empty_like(cells, dtype=narrow)
-        of_projected = of_outputs.clone()
-        later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
-        to_output = _Products(weight[:, width:].to(narrow).transpose(1, 2), ctx.sizes)
-        to_hidden = None
-        if projection is not None:
-            to_hidden = _Products(projection.to(narrow).transpose(1, 2), ctx.sizes)
-        for chunk in reversed(list(_chunks(ctx.sizes))):
-            block = slice(chunk[0].start, chunk[-1].stop)
-            previous = previous_cells[:, before[block]]
-            own_hidden = None if projection is None else hidden[:, block]
-            of_cells = _slopes(gates[:, block], cells[:, block], previous, of_gates[:, block], own_hidden)
-            for words in reversed(chunk):
-                size = words.stop - words.start
-                own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], ctx.clips[1])
-                of_hidden = own if to_hidden is None else to_hidden(own)
-                in_block = slice(words.start - block.start, words.stop - block.start)
-                of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, in_block])
-                _unclipped_(of_cell, cells[:, words], ctx.clips[0])
-                of_cell_gates, of_output_gate = of_gates[:, words].tensor_split([3 * hidden_width], dim=-1)
-                torch.unflatten(of_cell_gates, -1, (3, -1)).mul_(of_cell.to(narrow).unsqueeze(2))
-                of_output_gate.mul_(of_hidden)
-                of_cell.mul_(gates[:, words].chunk(4, dim=-1)[2])
-                later_output[:, :size] = to_output(of_gates[:, words])
-        return gradients_of_arguments(ctx, before, hidden, of_gates, of_projected, later_output, later_cell)
+    def backward(ctx: Any, *of_results: Tensor) -> Any:
+        """Gradients of the tensors among forward's arguments: one product for each weight."""
+        inputs, weight, projection, output, cell, *saved = ctx.saved_tensors
+        kept, width = Kept(*saved), projection.shape[2]
+        narrow = kept.gates.dtype
+        weights = weight[:, width:].to(narrow), projection.to(narrow)
+        found = gradients_of_steps(kept, of_results, weights, (output, cell), sizes=ctx.sizes, clips=ctx.clips)
+        assert found.hidden is not None  # there is a projection
+        # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
+        factors = torch.cat([inputs.to(narrow).transpose(1, 2), found.previous.transpose(1, 2)], dim=1)
+        of_inputs = None
+        if ctx.needs_input_grad[0]:
+            of_inputs = torch.bmm(found.gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
+        return (
+            of_inputs,
+            torch.bmm(factors, found.gates).to(weight.dtype),
+            found.gates.sum(dim=1, keepdim=True).to(weight.dtype),
+            torch.bmm(found.projected.transpose(1, 2).contiguous(), found.hidden).transpose(1, 2).to(projection.dtype),
+            found.output.to(output.dtype),
+            found.cell,
+            None,
+            None,
+        )
 
 
-def gradients_of_arguments(
-    ctx: Any,
-    before: Tensor,
-    hidden: Tensor,
-    of_gates: Tensor,
-    of_projected: Tensor,
-    of_output: Tensor,
-    of_cell: Tensor,
-) -> Any:
-    """What backward returns when it has gone through the steps: one product for each weight.
+def run_steps(
+    inputs: Tensor,
+    weights: tuple[Sequence[Tensor] | Tensor, Tensor, Tensor | None],
+    bias: Tensor,
+    state: tuple[Tensor, Tensor],
+    *,
+    sizes: list[int],
+    clips: Clips = NO_CLIPS,
+    order: GateOrder = TENSORFLOWS_ORDER,
+) -> tuple[Kept, Tensor, Tensor]:
+    """Run the steps of one direction or two, which lie on the first axis.
 
     Args:
-        ctx: With what forward saved.
-        before: (N,) int64, see `words_before`.
-        hidden: (2, N, H), what the projection, if there is one, was multiplied with, of the gates' type.
-        of_gates: (2, N, 4H), gradients of the gates before their activation.
-        of_projected: (2, N, P), gradients of the outputs before they are clipped.
-        of_output: (2, R, P), gradients of the outputs before the first step.
-        of_cell: (2, R, H), gradients of the cells before the first step.
+        inputs: (2, N, D), of the type in which products are computed, as weights and bias are.
+        weights: Of the input, (D, 4H) for each direction; of the state, (2, P, 4H); and (2, H, P) of the projection.
+            Without one, P is H and outputs are the hidden values.
+        bias: (2, 1, 4H).
+        state: Output (2, R, P) and cell (2, R, H) before the first step.
+        sizes: Sentences of each step, never increasing; their sum is N.
+        clips: Of cells and of outputs.
+        order: Of the gates among the 4H columns.
+
+    Returns:
+        What backward needs, and the last output (2, R, P) and cell (2, R, H) of each sentence.
     """
-    inputs, weight, projection, output, _, gates, _, outputs = ctx.saved_tensors
-    narrow, width = gates.dtype, inputs.shape[2]
-    previous = torch.cat([output[:, : ctx.sizes[0]].to(narrow), outputs], dim=1)[:, before]
-    # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
-    factors = torch.cat([inputs.to(narrow).transpose(1, 2), previous.transpose(1, 2)], dim=1)
-    of_inputs = of_projection = None
-    if ctx.needs_input_grad[0]:
-        of_inputs = torch.bmm(of_gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
-    if projection is not None:
-        of_projection = torch.bmm(of_projected.transpose(1, 2).contiguous(), hidden).transpose(1, 2)
-        of_projection = of_projection.to(projection.dtype)
-    return (
-        of_inputs,
-        torch.bmm(factors, of_gates).to(weight.dtype),
-        of_gates.sum(dim=1, keepdim=True).to(weight.dtype),
-        of_projection,
-        of_output.to(output.dtype),
-        of_cell,
-        None,
-        None,
-    )
-
-
-def _forward(
-    inputs: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    projection: Tensor | None,
-    output: Tensor,
-    cell: Tensor,
-    sizes: list[int],
-    clips: tuple[float | None, float | None],
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What `LstmSteps.forward` returns, and gates (2, N, 4H), after their activation, and cells (2, N, H)."""
-    narrow, (directions, words_in_all, width) = weight.dtype, inputs.shape
-    gates = weight.new_empty(directions, words_in_all, weight.shape[2])
+    of_input, of_state, of_projection = weights
+    narrow, (output, cell), (directions, words_in_all, _) = inputs.dtype, state, inputs.shape
+    gates = inputs.new_empty(directions, words_in_all, bias.shape[2])
     cells = cell.new_empty(directions, words_in_all, cell.shape[2])
     outputs = gates.new_empty(directions, words_in_all, output.shape[2])
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
-    from_output = _Products(weight[:, width:], sizes)
-    project = None if projection is None else _Products(projection, sizes)
-    inputs = inputs.to(narrow)
+    from_output = _Products(of_state, sizes)
+    project = None if of_projection is None else _Products(of_projection, sizes)
     for chunk in _chunks(sizes):
         block = slice(chunk[0].start, chunk[-1].stop)
         for direction in range(directions):
-            own = inputs[direction, block]
-            torch.addmm(bias[direction], own, weight[direction, :width], out=gates[direction, block])
+            torch.addmm(bias[direction], inputs[direction, block], of_input[direction], out=gates[direction, block])
         for words in chunk:
             size = words.stop - words.start
             own = from_output.add_to(gates[:, words], last_output[:, :size])
-            input_gate, candidate, forget_gate, output_gate = own.chunk(4, dim=-1)
-            input_gate.sigmoid_()
-            wide_candidate = _tanh_(candidate.to(cell.dtype))
+            input_gate, candidate, forget_gate, output_gate = order.parts(own)
+            wide_candidate = _tanh_(candidate.to(cell.dtype, copy=True))
+            own.sigmoid_()  # of all gates, because one pass over the whole is quicker than three over parts
             candidate.copy_(wide_candidate)
-            own[..., 2 * cells.shape[2] :].sigmoid_()
             added = last_cell[:, :size].mul_(forget_gate).addcmul_(input_gate.to(cell.dtype), wide_candidate)
             cells[:, words] = _clip_(added, clips[0])
             hidden = _tanh_(cells[:, words].clone()).mul_(output_gate).to(narrow)
             outputs[:, words] = hidden if project is None else _clip_(project(hidden), clips[1])
             last_output[:, :size] = outputs[:, words]
-    return outputs, last_output, last_cell, gates, cells
+    return Kept(gates, cells, outputs), last_output, last_cell
+
+
+def gradients_of_steps(
+    kept: Kept,
+    of_results: Sequence[Tensor],
+    weights: tuple[Tensor, Tensor | None],
+    state: tuple[Tensor, Tensor],
+    *,
+    sizes: list[int],
+    clips: Clips = NO_CLIPS,
+    order: GateOrder = TENSORFLOWS_ORDER,
+) -> StepGradients:
+    """Go back through the steps.
+
+    Args:
+        kept: By `run_steps`.
+        of_results: Gradients of the outputs (2, N, P), and of the last output (2, R, P) and cell (2, R, H).
+        weights: Of the state and of the projection, as for `run_steps`.
+        state: As for `run_steps`.
+        sizes: As for `run_steps`.
+        clips: As for `run_steps`.
+        order: As for `run_steps`.
+    """
+    (gates, cells, outputs), (of_outputs, of_last_output, of_last_cell) = kept, of_results
+    (of_state, of_projection), (output, cell) = weights, state
+    narrow, hidden_width = gates.dtype, cells.shape[2]
+    before = to_device(words_before(sizes), gates.device)
+    previous_cells = torch.cat([cell[:, : sizes[0]], cells], dim=1)
+    of_gates = torch.empty_like(gates)
+    of_projected = of_outputs.clone()
+    later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
+    to_output = _Products(of_state.transpose(1, 2), sizes)
+    hidden = to_hidden = None
+    if of_projection is not None:
+        hidden = torch.empty_like(cells, dtype=narrow)
+        to_hidden = _Products(of_projection.transpose(1, 2), sizes)
+    for chunk in reversed(list(_chunks(sizes))):
+        block = slice(chunk[0].start, chunk[-1].stop)
+        of_cells = _slopes(
+            order.parts(gates[:, block]),
+            cells[:, block],
+            previous_cells[:, before[block]],
+            order.parts(of_gates[:, block]),
+            None if hidden is None else hidden[:, block],
+        )
+        for words in reversed(chunk):
+            size = words.stop - words.start
+            own = _unclipped_(of_projected[:, words].add_(later_output[:, :size]), outputs[:, words], clips[1])
+            of_hidden = own if to_hidden is None else to_hidden(own)
+            in_block = slice(words.start - block.start, words.stop - block.start)
+            of_cell = later_cell[:, :size].addcmul_(of_hidden.to(cells.dtype), of_cells[:, in_block])
+            _unclipped_(of_cell, cells[:, words], clips[0])
+            of_cell_gates, of_output_gate = of_gates[:, words].tensor_split([3 * hidden_width], dim=-1)
+            torch.unflatten(of_cell_gates, -1, (3, -1)).mul_(of_cell.to(narrow).unsqueeze(2))
+            of_output_gate.mul_(of_hidden)
+            of_cell.mul_(order.parts(gates[:, words])[2])
+            later_output[:, :size] = to_output(of_gates[:, words])
+    previous = torch.cat([output[:, : sizes[0]].to(narrow), outputs], dim=1)[:, before]
+    return StepGradients(of_gates, of_projected, later_output, later_cell, previous, hidden)
 
 
 class _Products:
@@ -255,14 +326,16 @@ def words_before(sizes: list[int]) -> Tensor:
     return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
 
 
-def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tensor, hidden: Tensor | None) -> Tensor:
+def _slopes(
+    gates: list[Tensor], cells: Tensor, previous_cells: Tensor, of_gates: list[Tensor], hidden: Tensor | None
+) -> Tensor:
     """How steeply a word's cell, or for the output gate its hidden value, rises with each gate before its activation.
 
     Args:
-        gates: (2, N, 4H), after their activation.
+        gates: Input, candidate, forget and output, (2, N, H) each, after their activation.
         cells: (2, N, H).
         previous_cells: (2, N, H), of the step before.
-        of_gates: (2, N, 4H), where those slopes are written.
+        of_gates: As `gates`, where those slopes are written.
         hidden: (2, N, H), where the hidden values are written, if they are wanted.
 
     Returns:
@@ -270,12 +343,12 @@ def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tens
     """
     sigmoid_slope, tanh_slope = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
     tanh_cells = _tanh_(cells.clone())
-    narrow_tanh_cells = tanh_cells.to(gates.dtype)
-    input_gate, candidate, forget_gate, output_gate = gates.chunk(4, dim=-1)
-    of_input_gate, of_candidate, of_forget_gate, of_output_gate = of_gates.chunk(4, dim=-1)
+    input_gate, candidate, forget_gate, output_gate = gates
+    of_input_gate, of_candidate, of_forget_gate, of_output_gate = of_gates
+    narrow_tanh_cells = tanh_cells.to(output_gate.dtype)
     sigmoid_slope(candidate, input_gate, grad_input=of_input_gate)
     tanh_slope(input_gate, candidate, grad_input=of_candidate)
-    sigmoid_slope(previous_cells.to(gates.dtype), forget_gate, grad_input=of_forget_gate)
+    sigmoid_slope(previous_cells.to(forget_gate.dtype), forget_gate, grad_input=of_forget_gate)
     sigmoid_slope(narrow_tanh_cells, output_gate, grad_input=of_output_gate)
     if hidden is not None:
         torch.mul(output_gate, narrow_tanh_cells, out=hidden)
@@ -284,8 +357,9 @@ def _slopes(gates: Tensor, cells: Tensor, previous_cells: Tensor, of_gates: Tens
 
 
 def _tanh_(values: Tensor) -> Tensor:
-    """In place; on a CPU by the sigmoid, which PyTorch computes several times faster there."""
-    if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.float64):  # others would lose digits
+    """In place; on a CPU without AVX-512 by the sigmoid, which PyTorch computes several times faster there."""
+    loses_digits = values.dtype not in (torch.float32, torch.float64)
+    if loses_digits or values.device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512":
         return values.tanh_()
     return values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
 
