@@ -22,6 +22,7 @@ import tempfile
 import time
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -48,7 +49,7 @@ class Side:
         _seed(1)
         reader = DatasetReader.from_params(Params(config["dataset_reader"]))
         self._loaders = [
-            DataLoader.from_params(Params(config["data_loader"]), reader=reader, data_path=config[key])
+            DataLoader.from_params(Params(deepcopy(config["data_loader"])), reader=reader, data_path=config[key])
             for key in ("train_data_path", "validation_data_path")
         ]
         vocabulary = Vocabulary.from_instances(each for loader in self._loaders for each in loader.iter_instances())
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     variables["GLOVE"] = str(ROOT / "fixtures" / "vectors" / "quickstart.16d.txt.gz")
     config = Params.from_file(str(CONFIG), ext_vars=variables).as_dict(quiet=True)
     del config["model"]["text_field_embedder"]["token_embedders"]["elmo"]["options_file"]
-    sides = {name: Side(name, json.loads(json.dumps(config)), folder) for name in SIDES}
+    sides = {name: Side(name, deepcopy(config), folder) for name in SIDES}
     chosen = sides["ours"].batches(0)
     if arguments.batches is not None:
         chosen = random.Random(0).sample(chosen, min(arguments.batches, len(chosen)))
