@@ -8,6 +8,7 @@ command in full, and so does `.ci/smoke`.
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -73,16 +74,28 @@ def serve(listening: socket.socket) -> tuple[str, list[str]]:
 
 # What looks at the command when it is imported, and is imported by each command itself; as the plugin is.
 LOOKING_AT_THE_COMMAND = ("allennlp.commands", "allennlp.common.plugins")
+UNWANTED = {"allennlp.sanity_checks", "allennlp.tools"}  # AllenNLP leaves them out too
 
 
 def import_all() -> None:
     """Import what every `allennlp` command does, except the plugin."""
-    from allennlp.common.util import import_module_and_submodules
+    import torch.multiprocessing
+    from allennlp.common import util
 
-    for name in ("allennlp.commands", "allennlp_models", "elmo_tagger.bilm", "elmo_tagger.tagging"):
-        import_module_and_submodules(name)
+    look_for_modules = util.import_module_and_submodules
+    look_for_modules("allennlp", UNWANTED)
+    for name in ("allennlp_models", "elmo_tagger.bilm", "elmo_tagger.tagging"):
+        look_for_modules(name)
     for name in LOOKING_AT_THE_COMMAND:
         del sys.modules[name]
+
+    def unless_imported(package_name: str, exclude: set[str] | None = None) -> None:
+        if package_name not in ("allennlp", "allennlp_models"):
+            look_for_modules(package_name, exclude)
+
+    util.import_module_and_submodules = unless_imported  # it looks at 500 files each time
+    # The processes of a distributed training are forked too.
+    torch.multiprocessing.spawn = functools.partial(torch.multiprocessing.start_processes, start_method="fork")
     # Of memory that a forked process only reads there is no copy: the collector would write to each object.
     gc.collect()
     gc.freeze()

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ FIRST = DOCS / "tutorials" / "tag.md"
 LANGUAGES = {*RUN, "json", "sh", "text"}
 LINES = 400
 """Of each column file: what pages show does not depend on how much there is."""
+
+
+PORT = "8765"
+"""Of a page's service; in a test any that is free."""
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +53,8 @@ def clone(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "page", [page for page in PAGES if page != FIRST], ids=lambda page: str(page.relative_to(DOCS))
 )
 def test_every_block_of_a_page_runs(page: Path, clone: Path, commands: Path) -> None:
-    printed = run(script_of(blocks_of(page)), clone, path=str(commands))
-    assert "Traceback" not in printed
+    script = script_of(blocks_of(page)).replace(PORT, str(free_port()))
+    assert "Traceback" not in run(script, clone, path=str(commands))
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_only_shown() -> None:

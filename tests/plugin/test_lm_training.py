@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Optional
 
@@ -224,11 +225,13 @@ def test_the_starter_is_a_start(text: Path) -> None:
             Model.from_params(Params({"type": "elmo_bilm", "weight_file": "starter", **wrong}), vocab=words)
 
 
-def test_distributed_training(text: Path, tmp_path: Path) -> None:
+def test_distributed_training(commands: Path, text: Path, tmp_path: Path) -> None:
     """Two processes with four streams each; the held-out perplexity is that of all sentences."""
     raw = config(text, data_loader__streams=4, distributed={"cuda_devices": [-1, -1]})
     raw["trainer"] |= {"num_epochs": 1, "callbacks": []}
-    train_model(Params(raw), str(tmp_path / "run"), include_package=["elmo_tagger.plugin"])
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    command = [commands / "allennlp", "train", "config.json", "-s", "run", "--include-package", "elmo_tagger.plugin"]
+    subprocess.run(command, cwd=tmp_path, check=True)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     held_out = write(tmp_path / "held_out.txt", grammar(160)[144:])
     alone = evaluate_from_archive(str(tmp_path / "run" / "model.tar.gz"), str(held_out))
