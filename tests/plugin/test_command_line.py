@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -114,11 +113,12 @@ def test_arguments_of_the_predictor_are_checked(archive: Path, given: str, messa
     assert re.search(message, message_of(caught.value) or "")
 
 
-def test_who_has_read_enough_is_told_nothing() -> None:
+def test_who_has_read_enough_is_told_nothing(commands: Path) -> None:
     program = "import sys; from elmo_tagger.plugin.plain_errors import print_plainly; sys.excepthook = print_plainly\n"
     program += "while True: print('x' * 1000)"
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [commands / "python", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
