@@ -57,10 +57,17 @@ def silence_known_warnings() -> None:
 
 def allennlp_command() -> str | None:
     """The subcommand of the `allennlp` command that this process is, empty if none was typed; None if it is another."""
-    program = sys.argv[0].replace("\\", "/") if sys.argv else ""
-    if program.rsplit("/", 1)[-1] not in ("allennlp", "allennlp.exe") and not program.endswith("allennlp/__main__.py"):
+    if _program() not in ("allennlp", "allennlp.exe") and not _path().endswith("allennlp/__main__.py"):
         return None
     return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def _path() -> str:
+    return sys.argv[0].replace("\\", "/") if sys.argv else ""
+
+
+def _program() -> str:
+    return _path().rsplit("/", 1)[-1]
 
 
 def names_log_level() -> bool:
@@ -83,7 +90,7 @@ def quieten() -> None:
 
 
 def say_interruptions_in_a_line() -> None:
-    """Shows no trace of Ctrl-C while AllenNLP is imported, which takes seconds."""
+    """Shows no trace of Ctrl-C while a command is imported; AllenNLP takes seconds."""
     hook = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -103,8 +110,10 @@ class _Finder:
     ) -> ModuleSpec | None:
         if fullname == "allennlp":
             silence_known_warnings()
-            if allennlp_command() is not None:
-                say_interruptions_in_a_line()
+        if (fullname == "allennlp" and allennlp_command() is not None) or (
+            fullname == "elmo_tagger.cli" and _program().startswith("elmo-tagger")
+        ):
+            say_interruptions_in_a_line()
         loader = {NLTK_DOWNLOADER: _WithoutDownloads, PLUGINS: _WithThePlugin}.get(fullname)
         if loader is None:
             return None

@@ -62,16 +62,23 @@ def test_the_plugin_is_found_from_any_directory(tmp_path: Path, monkeypatch: pyt
     assert imported[-1] == startup.PLUGIN
 
 
-def test_an_interruption_while_allennlp_is_imported_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "module"), [("/bin/allennlp", "allennlp"), ("/bin/elmo-tagger", "elmo_tagger.cli")]
+)
+def test_an_interruption_while_a_command_is_imported_is_one_line(
+    command: str, module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown: list[object] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(error))
+
+    def hook(kind: object, error: object, trace: object) -> None:
+        shown.append(error)
+
+    monkeypatch.setattr(sys, "excepthook", hook)
     monkeypatch.setattr(sys, "argv", ["somebody's program"])
-    startup._Finder().find_spec("allennlp", None, None)
-    assert sys.excepthook.__name__ == "<lambda>"
-    monkeypatch.setattr(sys, "argv", ["/bin/allennlp", "train"])
-    startup._Finder().find_spec("allennlp", None, None)
+    startup._Finder().find_spec(module, None, None)
+    assert sys.excepthook is hook
+    monkeypatch.setattr(sys, "argv", [command, "train"])
+    startup._Finder().find_spec(module, None, None)
     bug = ValueError("a bug keeps its traceback")
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     sys.excepthook(ValueError, bug, None)
