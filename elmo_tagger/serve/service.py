@@ -95,7 +95,7 @@ class Service:
             nonlocal late
             late = task.cancel()
 
-        timer = loop.call_later(seconds, end)  # `asyncio.wait_for` would begin a task, which costs as much as the rest
+        timer = loop.call_later(seconds, end)  # less than `asyncio.wait_for`, which begins a task
         try:
             body = await read_body(request, self.settings.max_body_bytes)
             return await self._answer(body, read)
