@@ -129,7 +129,7 @@ def test_a_replica_killed_under_load_loses_nothing_and_the_model_is_replaced_wit
         while not ended.is_set():
             number = order.randrange(len(texts))
             answers.append((number, answer(on_ray, texts[number])[0]))
-            time.sleep(0.2)  # replicas start beside this load, and shall get there
+            time.sleep(0.3)  # replicas start beside this load, and shall get there
 
     clients = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
     for client in clients:
