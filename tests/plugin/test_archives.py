@@ -1,11 +1,13 @@
 """Archives that AllenNLP's commands read: nothing in one is run, and what is wrong with one is one line."""
 
+import gzip
 import io
 import json
 import random
 import re
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -254,12 +256,24 @@ def test_a_config_with_a_directory_in_its_place_is_one_line(archive: Path, tmp_p
         load_archive(tmp_path / "run")
 
 
+def unpacked(content: bytes) -> bytes | None:
+    """The tar file in an archive, None where Python's gzip sees damage."""
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
 def test_flipped_bits_are_seen(archive: Path, tmp_path: Path) -> None:
     content = (archive / "model.tar.gz").read_bytes()
+    whole = unpacked(content)
+    assert whole is not None
     generator = random.Random(1)
     for _ in range(60):
         damaged = bytearray(content)
         damaged[generator.randrange(10, len(content))] ^= 1 << generator.randrange(8)
+        if unpacked(damaged) == whole:  # a bit without meaning: of the name in gzip's header, or of deflate's padding
+            continue
         (tmp_path / "model.tar.gz").write_bytes(damaged)
         with pytest.raises(ArchiveError, match="expected a complete archive"):
             load_archive(tmp_path / "model.tar.gz")
