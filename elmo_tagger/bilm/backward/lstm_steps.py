@@ -1,32 +1,21 @@
-"""The LSTM's steps with a backward of their own, for training.
+"""The steps of an LSTM, forward and back, for training.
 
 What autograd records step by step it also adds up step by step: for each step a product and a sum of the size of all
 weights, and often zeros of the size of all words. Here the gates' gradients of all steps lie side by side, so that a
-weight's gradient is one product over all words; and no more is kept than gates, cells and outputs. Under autocast,
-gates, outputs and the factors of products have its type; states keep theirs. On a CPU, if there are many steps of few
-rows, the weights of the steps' own products are laid out anew in each call; and what lies between the products is
-computed for as many words at once as the cache holds.
+weight's gradient is one product over all words; and no more is kept than gates, cells and outputs. What lies between
+the products is computed for as many words at once as the cache holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
+from elmo_tagger.bilm.backward.steps import StepProducts, chunks_of_steps, words_before
 from elmo_tagger.bilm.device import to_device
-
-# Laying out a weight takes as long as about ten steps gain by it (512 x 16384, two to thirty rows).
-_STEPS_WORTH_A_LAYOUT = 12
-_ROWS_WORTH_A_LAYOUT = 64  # of a step; for more rows the plain weight is as fast, and adds in place
-_VALUES_WORTH_A_LAYOUT = 2**18  # of a direction's weight; a smaller one stays in the cache, and is as fast as it is
-# What lies between two products is computed for so many words at once: few calls, and values that stay in the cache.
-_WORDS_OF_CHUNK = 512
-
 
 Clips = tuple[float | None, float | None]
 """Bounds of cells and of outputs."""
@@ -84,80 +73,6 @@ class StepGradients(NamedTuple):
     hidden: Tensor | None
 
 
-class LstmSteps(torch.autograd.Function):
-    """A chunk of steps of one layer, both directions: what `ProjectedLstm` computes."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        inputs: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        projection: Tensor,
-        output: Tensor,
-        cell: Tensor,
-        sizes: list[int],
-        clips: Clips,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the steps.
-
-        Args:
-            ctx: Where autograd keeps what backward needs.
-            inputs: (2, N, P).
-            weight: (2, 2P, 4H), `W_0`.
-            bias: (2, 1, 4H), with what TensorFlow adds.
-            projection: (2, H, P), `W_P_0`.
-            output: (2, R, P), before the first step.
-            cell: (2, R, H), before the first step.
-            sizes: Sentences of each step, never increasing; their sum is N.
-            clips: Of cells and of outputs.
-
-        Returns:
-            Outputs (2, N, P), and the last output (2, R, P) and cell (2, R, H) of each sentence.
-        """
-        device, width = inputs.device.type, projection.shape[2]
-        narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-        with torch.autocast(device, enabled=False):
-            products = weight.to(narrow)
-            kept, last_output, last_cell = run_steps(
-                inputs.to(narrow),
-                (products[:, :width], products[:, width:], projection.to(narrow)),
-                bias.to(narrow),
-                (output, cell),
-                sizes=sizes,
-                clips=clips,
-            )
-        ctx.save_for_backward(inputs, weight, projection, output, cell, *kept)
-        ctx.sizes, ctx.clips = sizes, clips
-        return kept.outputs, last_output.to(output.dtype), last_cell
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *of_results: Tensor) -> Any:
-        """Gradients of the tensors among forward's arguments: one product for each weight."""
-        inputs, weight, projection, output, cell, *saved = ctx.saved_tensors
-        kept, width = Kept(*saved), projection.shape[2]
-        narrow = kept.gates.dtype
-        weights = weight[:, width:].to(narrow), projection.to(narrow)
-        found = gradients_of_steps(kept, of_results, weights, (output, cell), sizes=ctx.sizes, clips=ctx.clips)
-        assert found.hidden is not None  # there is a projection
-        # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
-        factors = torch.cat([inputs.to(narrow).transpose(1, 2), found.previous.transpose(1, 2)], dim=1)
-        of_inputs = None
-        if ctx.needs_input_grad[0]:
-            of_inputs = torch.bmm(found.gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
-        return (
-            of_inputs,
-            torch.bmm(factors, found.gates).to(weight.dtype),
-            found.gates.sum(dim=1, keepdim=True).to(weight.dtype),
-            torch.bmm(found.projected.transpose(1, 2).contiguous(), found.hidden).transpose(1, 2).to(projection.dtype),
-            found.output.to(output.dtype),
-            found.cell,
-            None,
-            None,
-        )
-
-
 def run_steps(
     inputs: Tensor,
     weights: tuple[Sequence[Tensor] | Tensor, Tensor, Tensor | None],
@@ -189,9 +104,9 @@ def run_steps(
     cells = cell.new_empty(directions, words_in_all, cell.shape[2])
     outputs = gates.new_empty(directions, words_in_all, output.shape[2])
     last_output, last_cell = output.to(narrow, copy=True), cell.clone()
-    from_output = _Products(of_state, sizes)
-    project = None if of_projection is None else _Products(of_projection, sizes)
-    for chunk in _chunks(sizes):
+    from_output = StepProducts(of_state, sizes)
+    project = None if of_projection is None else StepProducts(of_projection, sizes)
+    for chunk in chunks_of_steps(sizes):
         block = slice(chunk[0].start, chunk[-1].stop)
         for direction in range(directions):
             torch.addmm(bias[direction], inputs[direction, block], of_input[direction], out=gates[direction, block])
@@ -239,12 +154,12 @@ def gradients_of_steps(
     of_gates = torch.empty_like(gates)
     of_projected = of_outputs.clone()
     later_output, later_cell = of_last_output.to(narrow, copy=True), of_last_cell.clone()
-    to_output = _Products(of_state.transpose(1, 2), sizes)
+    to_output = StepProducts(of_state.transpose(1, 2), sizes)
     hidden = to_hidden = None
     if of_projection is not None:
         hidden = torch.empty_like(cells, dtype=narrow)
-        to_hidden = _Products(of_projection.transpose(1, 2), sizes)
-    for chunk in reversed(list(_chunks(sizes))):
+        to_hidden = StepProducts(of_projection.transpose(1, 2), sizes)
+    for chunk in reversed(list(chunks_of_steps(sizes))):
         block = slice(chunk[0].start, chunk[-1].stop)
         of_cells = _slopes(
             order.parts(gates[:, block]),
@@ -267,63 +182,6 @@ def gradients_of_steps(
             later_output[:, :size] = to_output(of_gates[:, words])
     previous = torch.cat([output[:, : sizes[0]].to(narrow), outputs], dim=1)[:, before]
     return StepGradients(of_gates, of_projected, later_output, later_cell, previous, hidden)
-
-
-class _Products:
-    """`rows @ weight` of each direction, for a number of steps.
-
-    Args:
-        weight: (2, M, N).
-        sizes: Rows of each step.
-    """
-
-    def __init__(self, weight: Tensor, sizes: list[int]) -> None:
-        few_rows = len(sizes) >= _STEPS_WORTH_A_LAYOUT and sum(sizes) < _ROWS_WORTH_A_LAYOUT * len(sizes)
-        pays = few_rows and weight[0].numel() >= _VALUES_WORTH_A_LAYOUT and weight.device.type == "cpu"
-        self._weight = weight
-        self._matrices = [PrepackedLinear(each) for each in weight] if pays else []
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """(2, R, M) to (2, R, N)."""
-        if not self._matrices:
-            return torch.bmm(rows, self._weight)
-        return torch.stack([matrix(each) for matrix, each in zip(self._matrices, rows, strict=True)])
-
-    def add_to(self, sums: Tensor, rows: Tensor) -> Tensor:
-        """Add the product to `sums` (2, R, N), which is returned."""
-        if self._matrices:
-            return sums.add_(self(rows))
-        for own, factor, weight in zip(sums, rows, self._weight, strict=True):
-            own.addmm_(factor, weight)
-        return sums
-
-
-def step_slices(sizes: list[int]) -> Iterator[slice]:
-    """The words of each step."""
-    start = 0
-    for size in sizes:
-        yield slice(start, start + size)
-        start += size
-
-
-def _chunks(sizes: list[int]) -> Iterator[list[slice]]:
-    """The steps, as many together as have `_WORDS_OF_CHUNK` words, and one at least."""
-    chunk: list[slice] = []
-    for words in step_slices(sizes):
-        if chunk and words.stop - chunk[0].start > _WORDS_OF_CHUNK:
-            yield chunk
-            chunk = []
-        chunk.append(words)
-    if chunk:
-        yield chunk
-
-
-def words_before(sizes: list[int]) -> Tensor:
-    """For each word the place (N,) int64 of the one before it, on the host; the first states lead the list."""
-    starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)], device="cpu").cumsum(0)
-    counts = torch.tensor(sizes, device="cpu")
-    firsts = counts.cumsum(0) - counts
-    return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
 
 
 def _slopes(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.backward.char_cnn import TrainedCnn
-from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
+from elmo_tagger.bilm.backward.projected_lstm import LstmSteps
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.reference import Reference
 

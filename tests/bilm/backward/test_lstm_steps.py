@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elmo_tagger.bilm import LstmOptions, encode_sentences
-from elmo_tagger.bilm.backward.lstm_steps import LstmSteps
+from elmo_tagger.bilm.backward.projected_lstm import LstmSteps
 from elmo_tagger.bilm.backward.training import CpuTraining
 from elmo_tagger.bilm.dispatch import reference_only
 from elmo_tagger.bilm.lstm import ProjectedLstm
