@@ -2,7 +2,9 @@
 
 The folders tell the way of the data: `text` (files, tokens, static vectors) -> `bilm` (character ids, biLM layers, mix)
 -> `tagging` (CRF, tag schemes, scores); `tagger` puts them together, from text to entities, and `plugin` adapts them to
-AllenNLP, which trains them. `corpus` works on annotated files, `cli` is the `elmo-tagger` command.
+AllenNLP, which trains them. `corpus` works on annotated files, `vectors` writes and searches the biLM's vectors,
+`serve` answers over HTTP, `integrations` fits into other libraries, `archives` opens trained models, `cli` is the
+command.
 `docs/architecture.md` is the map of them; the shortest accounts of what is computed are the slow second implementations
 in `tests/reference`.
 

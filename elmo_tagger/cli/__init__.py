@@ -1,4 +1,4 @@
-"""The `elmo-tagger` command: one file per subcommand, none of which needs AllenNLP."""
+"""The `elmo-tagger` command: one file per subcommand; only `train` needs AllenNLP."""
 
 from elmo_tagger.cli.app import main
 
