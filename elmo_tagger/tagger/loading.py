@@ -79,8 +79,11 @@ def _located(model: str | Path) -> Path:
     path = Path(model)
     if not isinstance(model, str) or model not in NAMED:
         if not path.exists():
-            hint = f"; did you mean one of {', '.join(NAMED)}?" if len(str(model)) < 4 else ""
-            raise LoadError(f"{model}: no such file or directory: expected a model.tar.gz or a model folder{hint}")
+            named = ", ".join(NAMED)
+            raise LoadError(
+                f"{model}: no such file or directory: expected a model.tar.gz, a model folder, or the name of a tagger "
+                f"of the package ({named})"
+            )
         return path
     if path.exists():
         raise LoadError(f"{model}: a tagger of the package, and something here has that name: for that give ./{model}")
