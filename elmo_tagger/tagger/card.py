@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 _SCORES = ("best_validation_f1-measure-overall", "test_f1-measure-overall")
+_CALIBRATED = "Confidences calibrated"
 _DATA = ("train_data_path", "validation_data_path", "test_data_path")
 
 
@@ -21,12 +22,14 @@ class Card:
         scores: By name; F1 in [0, 1].
         license: An identifier such as "cc-by-4.0"; None if nobody said.
         notes: What else a user should know, each a line.
+        sections: What somebody wrote for the `README.md`, in Markdown, from its first heading of the second level on.
     """
 
     data: tuple[str, ...] = ()
     scores: dict[str, float] = field(default_factory=dict)
     license: str | None = None
     notes: tuple[str, ...] = ()
+    sections: str = ""
 
     @classmethod
     def of_training(cls, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> Card:
@@ -42,6 +45,26 @@ class Card:
             data=tuple(PurePath(path).name for path in data if isinstance(path, str)),
             scores={key: score for key, score in scores.items() if isinstance(score, float)},
         )
+
+    def calibrated(self, *, temperature: float, sentences: int) -> Card:
+        """The card of the tagger with another temperature."""
+        found = f"{_CALIBRATED} on {sentences:,} sentences: temperature {temperature:.4f}."
+        others = (note for note in self.notes if not note.startswith(_CALIBRATED))
+        return replace(self, notes=(*others, f"{found} What else this card may say of calibration is older."))
+
+
+def sections_of(readme: str) -> str:
+    """The sections of a `README.md`: all from its first heading of the second level on; empty if it has none.
+
+    What stands before them is about the folder that it lies in, and `render` writes it anew.
+    """
+    lines = readme.splitlines(keepends=True)
+    in_code = False
+    for number, line in enumerate(lines):
+        in_code ^= line.startswith("```")
+        if line.startswith("## ") and not in_code:
+            return "".join(lines[number:])
+    return ""
 
 
 def render(card: Card, *, language: str, labels: Sequence[str], library: str) -> str:
@@ -59,7 +82,8 @@ def render(card: Card, *, language: str, labels: Sequence[str], library: str) ->
     if card.license is not None:
         header["license"] = card.license
     header_lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
-    scores = [f"| {name} | {score:.4f} |" for name, score in card.scores.items()]
+    scores = ["| score | |", "|---|---|", *(f"| {name} | {score:.4f} |" for name, score in card.scores.items())]
+    unknown = [] if card.sections else ["Scores: not known."]
     return "\n".join(
         [
             "---",
@@ -82,7 +106,8 @@ def render(card: Card, *, language: str, labels: Sequence[str], library: str) ->
             f"- Written by: {library}",
             "",
             *(["Notes:", "", *(f"- {note}" for note in card.notes), ""] if card.notes else []),
-            *(["| score | |", "|---|---|", *scores] if scores else ["Scores: not known."]),
-            "",
+            *(scores if card.scores else unknown),
+            *([""] if card.sections and card.scores else []),
+            card.sections,
         ]
     )

@@ -52,7 +52,8 @@ class Document:
     Attributes:
         text: As it was given; tokens that were given are joined by spaces.
         tokens: Of all sentences.
-        tags: One a token.
+        tags: One a token, in the tagger's scheme. That of `en`, and of most trained here, is BIOUL: `B-`, `I-` and `L-`
+            are the first, inner and last tokens of an entity of several, `U-` is the only token of one, `O` is outside.
         sentences: First token, and token after the last, of each sentence.
         entities: In the order of the text.
         n_best: For each sentence its most probable taggings, if several were asked for.
@@ -146,6 +147,8 @@ def read_input(given: Input, tokenizer: Tokenizer) -> Untagged:
     if isinstance(given, str):
         return Untagged(given, tokenizer(given))
     if not isinstance(given, Mapping):
+        if not isinstance(given, Sequence) or isinstance(given, bytes):
+            raise DataError(f"expected a text (str) or a list of tokens, received {type(given).__name__}")
         given = {"tokens": given}
     check_input(given)
     extra = {key: value for key, value in given.items() if key not in INPUTS}

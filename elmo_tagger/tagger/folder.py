@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import elmo_tagger
 from elmo_tagger.errors import ElmoTaggerError
-from elmo_tagger.tagger.card import Card, render
+from elmo_tagger.tagger.card import Card, render, sections_of
 from elmo_tagger.tagger.config import ConfigError, TaggerConfig
 from elmo_tagger.tagger.json_fields import read_object
 from elmo_tagger.tagger.vocabulary import Namespace, Vocabulary
@@ -71,7 +72,13 @@ def read_folder(path: str | Path) -> Parts:
     except FileNotFoundError as error:
         raise FolderError(f"{path}: expected a file {Path(str(error.filename)).name} in it") from error
     config, vocabulary = TaggerConfig.from_dict(raw, source=where), _vocabulary(raw.get("vocabulary"), where)
-    return Parts(config, vocabulary, weights, read_object(Card, raw.get("card", {}), f"{where}: card"))
+    card = read_object(Card, raw.get("card", {}), f"{where}: card")
+    return Parts(config, vocabulary, weights, replace(card, sections=_sections(path / CARD_NAME)))
+
+
+def _sections(readme: Path) -> str:
+    """What somebody wrote for the card; a model does not need one, nor one in UTF-8."""
+    return sections_of(readme.read_text(encoding="utf-8", errors="replace")) if readme.is_file() else ""
 
 
 def _vocabulary(raw: object, where: str) -> Vocabulary:
@@ -85,6 +92,8 @@ def _vocabulary(raw: object, where: str) -> Vocabulary:
 def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None:
     """Write a model folder; its files appear when all of them are complete.
 
+    All weights go into it, those of a biLM of the package too, so that it needs nothing but this library elsewhere.
+
     Args:
         path: Made if need be.
         parts: What goes into it.
@@ -95,17 +104,18 @@ def write_folder(path: str | Path, parts: Parts, *, force: bool = False) -> None
         OSError: The folder cannot be written.
     """
     library = f"elmo_tagger {elmo_tagger.__version__}"
-    written = {"library": library, "card": asdict(parts.card), **parts.config.to_dict()}
+    card = {name: value for name, value in asdict(parts.card).items() if name != "sections"}  # those are in README.md
+    written = {"library": library, "card": card, **parts.config.to_dict()}
     # last, since it is long
     written["vocabulary"] = {name: list(namespace.tokens) for name, namespace in parts.vocabulary.items()}
-    with new_folder(Output(path, force=force, folder=True)) as unfinished:
+    with new_folder(Output(path, force=force, folder=True, permission="force=True")) as unfinished:
         (unfinished / CONFIG_NAME).write_text(
             json.dumps(written, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
         )
         text = render(parts.card, language=parts.config.language, labels=_labels(parts), library=library)
         (unfinished / CARD_NAME).write_text(text, encoding="utf-8")
         try:
-            save_file(_apart(parts.weights), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
+            save_file(_apart(_narrow(parts.weights)), unfinished / WEIGHTS_NAME, metadata={"format": "pt"})
         except SafetensorError as error:
             raise OutputError(f"{Path(path) / WEIGHTS_NAME}: cannot be written: {error}") from error
         # safetensors lets nobody else read it
@@ -116,6 +126,22 @@ def _labels(parts: Parts) -> list[str]:
     """The types of entities that the tags spell."""
     scheme = parts.config.model.label_encoding
     return TagTable(parts.vocabulary[parts.config.model.label_namespace].tokens, scheme).types if scheme else []
+
+
+def _narrow(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The weights, in float16 if it holds all numbers but the CRF's, as of the package's `en`: half of the bytes.
+
+    All or none: float32 can be mapped into memory as it is, and a model of which only the biLM had once been rounded
+    would lose that.
+    """
+    floats = {
+        name: tensor
+        for name, tensor in weights.items()
+        if tensor.dtype == torch.float32 and not name.startswith("crf.")
+    }
+    if not all(torch.equal(tensor.half().float(), tensor) for tensor in floats.values()):
+        return weights
+    return {**weights, **{name: tensor.half() for name, tensor in floats.items()}}
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -210,7 +210,9 @@ class Tagger:
                 (batch, *self._score([truth.sentences[index].tokens for index in batch]))
                 for batch in self._batches([sentence.tokens for sentence in truth.sentences])
             ]
-            return find_temperature(self._decoder, self.model.crf, truth, scored)
+            found = find_temperature(self._decoder, self.model.crf, truth, scored)
+        self.card = self.card.calibrated(temperature=found.fit.temperature, sentences=found.fit.sentences)
+        return found
 
     def _batches(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
         """Sentences that are computed together, without those that have no tokens."""
@@ -234,9 +236,13 @@ class Tagger:
     def save(self, folder: str | Path, *, card: Card | None = None, force: bool = False) -> None:
         """Write the tagger as a model folder: `config.json`, `model.safetensors` and `README.md`.
 
+        The folder has all weights, so that it works elsewhere; of a tagger such as `en`, which shares those of a biLM
+        of the package, they are more than the package's own folder has. They keep their type.
+
         Args:
             folder: Made if need be.
-            card: Data, scores and licence for the `README.md`; by default what is known of the model.
+            card: Data, scores and licence for the `README.md`; by default what is known of the model, with the
+                sections (`## ...`) of the `README.md` that it was loaded with.
             force: Whether files that are there already may be written over.
 
         Raises:

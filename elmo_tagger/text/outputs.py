@@ -42,6 +42,7 @@ class Output(os.PathLike[str]):
             are told by their identity, so neither links nor other spellings of a path deceive.
         force: Whether another file that is there may be replaced.
         folder: Whether a folder of files may be written; they are looked at one by one, once their names are known.
+        permission: What the user has to say for `force`, for messages.
 
     Raises:
         OutputError: The path is one of the inputs, there is a file already, or it is a folder where a file is written.
@@ -49,11 +50,18 @@ class Output(os.PathLike[str]):
     """
 
     def __init__(
-        self, path: str | Path, *, inputs: Iterable[str | Path] = (), force: bool = False, folder: bool = False
+        self,
+        path: str | Path,
+        *,
+        inputs: Iterable[str | Path] = (),
+        force: bool = False,
+        folder: bool = False,
+        permission: str = "--force",
     ) -> None:
         self.path = Path(path)
         self.inputs = tuple(map(Path, inputs))
         self.force = force
+        self._permission = permission
         if folder and (self.path.is_dir() or not self.path.exists()):
             return
         if self.path.is_dir():
@@ -72,7 +80,7 @@ class Output(os.PathLike[str]):
         """Refuses a file, this path or one in this folder, that must not be written.
 
         Raises:
-            OutputError: It is an input, or exists though nobody said `--force`.
+            OutputError: It is an input, or exists though nobody said that it may be replaced.
         """
         if is_pipe(path):
             return
@@ -82,7 +90,7 @@ class Output(os.PathLike[str]):
             what = "an input" if str(source) == str(path) or not source.is_dir() else f"a part of the input {source}"
             raise OutputError(f"{path}: is {what}: expected another name for what is written", path=str(path))
         if there and not self.force:
-            raise OutputError(f"{path}: exists already: expected another name, or --force", path=str(path))
+            raise OutputError(f"{path}: exists already: expected another name, or {self._permission}", path=str(path))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def test_a_folder_is_calibrated_beside_it_and_tags_as_before() -> None:
     # a calibrated model is calibrated again as if it were not
     again = run("mine-calibrated", "dev.conll", "-o", "again", "--json")
     assert json.loads(again.stdout)["temperature"] == pytest.approx(temperature, rel=1e-6)
+    for folder in ("mine-calibrated", "again"):  # and the card says by what, once
+        card = Path(folder, "README.md").read_text()
+        assert re.findall("Confidences calibrated on .*?[.] ", card) == [
+            f"Confidences calibrated on 3 sentences: temperature {temperature:.4f}. "
+        ]
 
 
 def test_the_same_in_python() -> None:

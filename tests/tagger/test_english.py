@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import elmo_tagger
 from elmo_tagger.bilm.loading.bundled import BUNDLED
@@ -66,6 +67,21 @@ def test_a_tag_an_emoji_a_link_a_mention_and_a_price_are_no_entities(english: Ta
 
 def test_it_finds_the_four_types(english: Tagger) -> None:
     assert english.labels == ["LOC", "MISC", "ORG", "PER"]
+
+
+def test_a_saved_copy_has_the_scores_and_takes_no_more_room_than_its_parts(english: Tagger, tmp_path: Path) -> None:
+    english.save(tmp_path / "copy")
+    copied = tmp_path / "copy" / "README.md"
+    for heading in ("## Entities and tags\n", "## Scores\n", "| DocRED (Wikipedia) |", "## What it does not do well\n"):
+        assert heading in (NAMED["en"] / "README.md").read_text()
+        assert heading in copied.read_text()
+    assert "not known" not in copied.read_text()
+    parts = [NAMED["en"] / "model.safetensors", BUNDLED["starter"] / "weights.hdf5"]
+    assert (tmp_path / "copy" / "model.safetensors").stat().st_size < sum(part.stat().st_size for part in parts) * 1.01
+    again = elmo_tagger.load(tmp_path / "copy").model.state_dict()
+    for name, value in english.model.state_dict().items():
+        assert again[name].dtype == value.dtype
+        assert torch.equal(again[name], value), name
 
 
 def test_the_starter_is_the_one_that_it_was_trained_on() -> None:

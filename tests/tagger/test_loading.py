@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,29 @@ def test_the_card_says_what_is_known(tagger: Tagger, tmp_path: Path) -> None:
     assert elmo_tagger.load(tmp_path / "model").card == card
 
 
+def test_what_somebody_wrote_for_the_card_travels_with_the_model(folder: Path, tmp_path: Path) -> None:
+    written = "## Limits\n\nNo *tweets*.\n\n```python\n## no heading\n```\n"
+    readme = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(f"{readme}\nOf this folder.\n\n{written}")
+    again = elmo_tagger.load(folder)
+    again.card = replace(again.card, license="cc-by-4.0")
+    again.save(tmp_path / "copy")
+    copied = (tmp_path / "copy" / "README.md").read_text()
+    assert copied.endswith(f"\n\n{written}")
+    assert "- Licence: cc-by-4.0" in copied
+    assert "Of this folder" not in copied
+    assert elmo_tagger.load(tmp_path / "copy").card == again.card
+    again.save(tmp_path / "new", card=Card())
+    assert "Limits" not in (tmp_path / "new" / "README.md").read_text()
+
+
+def test_a_card_that_is_no_text_stops_no_model(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"\xff\n## \xfe\n")
+    assert elmo_tagger.load(folder).card.sections == "## \ufffd\n"
+    (folder / "README.md").unlink()
+    assert elmo_tagger.load(folder).card.sections == ""
+
+
 def test_the_language_travels_with_the_folder(tagger: Tagger, folder: Path, tmp_path: Path) -> None:
     german = elmo_tagger.load(folder, language="de")
     german.save(tmp_path / "german")
@@ -60,7 +84,7 @@ def test_the_language_travels_with_the_folder(tagger: Tagger, folder: Path, tmp_
 
 def test_saving_writes_over_nothing_unless_told(tagger: Tagger, folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match=r"exists already: expected another name, or force=True$"):
         tagger.save(folder)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     elmo_tagger.load(folder).save(folder, force=True)  # though its weights are mapped from there

@@ -74,9 +74,9 @@ def test_any_text_is_tagged(tagger: Tagger, text: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (3, "tokens must be a list of strings"),
-        (None, "tokens must be a list of strings"),
-        (b"Emma", "tokens must be a list of strings"),
+        (3, r"^expected a text \(str\) or a list of tokens, received int$"),
+        (None, r"^expected a text \(str\) or a list of tokens, received NoneType$"),
+        (b"Emma", r"^expected a text \(str\) or a list of tokens, received bytes$"),
         (["Emma", ""], "tokens must be a list of strings that are not empty"),
         (["Emma", 3], "tokens must be a list of strings"),
         ({"txt": "a"}, "none of these keys given"),
