@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -9,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.config import CharacterEncodingConfig, CnnConfig, RnnConfig
 from elmo_tagger.tagger.embedding import Embedding
-from elmo_tagger.tagger.encoders import CellCache, build_rnn, run_rnn
+from elmo_tagger.tagger.encoders import build_rnn
 from elmo_tagger.tagger.feedforward import build_activation
 from elmo_tagger.tagger.linear import Linear, RowProduct, is_row_wise
 from elmo_tagger.tagger.vocabulary import PADDING
@@ -63,9 +65,9 @@ class CharacterEncoding(nn.Module):
 class Convolution(nn.Conv1d):
     """PyTorch's `nn.Conv1d`; without gradients on a CPU each window is computed as if it were alone."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size)
-        self._cache: ParameterCache[RowProduct] = ParameterCache()
+    @cached_property
+    def _product(self) -> ParameterCache[RowProduct]:
+        return ParameterCache()
 
     def forward(self, input: Tensor) -> Tensor:
         """(W, D, C) vectors of characters to (W, filters, windows)."""
@@ -73,7 +75,7 @@ class Convolution(nn.Conv1d):
             return super().forward(input)
         bias = self.bias
         parameters = [self.weight] if bias is None else [self.weight, bias]
-        product = self._cache.of(parameters, lambda: RowProduct(self.weight.flatten(1), bias))
+        product = self._product.of(parameters, lambda: RowProduct(self.weight.flatten(1), bias))
         windows = input.unfold(2, self.kernel_size[0], 1).transpose(1, 2)  # (W, windows, D, size)
         scores = product(windows.flatten(0, 1).flatten(1)).view(*windows.shape[:2], -1)
         return scores[..., : self.out_channels].transpose(1, 2)
@@ -130,7 +132,6 @@ class LastStateEncoder(nn.Module):
     def __init__(self, config: RnnConfig, input_dim: int) -> None:
         super().__init__()
         self._module = build_rnn(config, input_dim)
-        self._cells: CellCache = ParameterCache()
         self.output_dim = config.hidden_size * (2 if config.bidirectional else 1)
 
     def forward(self, characters: Tensor, lengths: Tensor, widest: Tensor) -> Tensor:
@@ -140,5 +141,7 @@ class LastStateEncoder(nn.Module):
         packed = pack_padded_sequence(
             characters[present], lengths[present].cpu(), batch_first=True, enforce_sorted=False
         )
-        vectors[present] = run_rnn(self._module, packed, self._cells).last
+        _, state = self._module(packed)
+        last = state[0] if isinstance(state, tuple) else state  # an LSTM has a memory too
+        vectors[present] = last[-2 if self._module.bidirectional else -1 :].transpose(0, 1).flatten(1)
         return vectors

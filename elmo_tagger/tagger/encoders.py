@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.config import (
     ComposeConfig,
     EncoderConfig,
@@ -15,8 +12,8 @@ from elmo_tagger.tagger.config import (
     RnnConfig,
     StackedLstmConfig,
 )
-from elmo_tagger.tagger.linear import is_row_wise
-from elmo_tagger.tagger.recurrence import Cell, Recurrence, cells_of, run
+from elmo_tagger.tagger.lstm import Lstm
+from elmo_tagger.tagger.recurrence import Gru
 from elmo_tagger.tagger.stacked_lstm import StackedBidirectionalLstm
 
 
@@ -37,16 +34,14 @@ class RnnEncoder(nn.Module):
     def __init__(self, config: RnnConfig, input_dim: int) -> None:
         super().__init__()
         self._module = build_rnn(config, input_dim)
-        self._cells: CellCache = ParameterCache()
         self.output_dim = config.hidden_size * (2 if config.bidirectional else 1)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) vectors and (B, T) mask to vectors (B, T, `output_dim`), 0 at padding."""
         lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-        found = run_rnn(self._module, packed, self._cells)
-        packed = PackedSequence(found.data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-        encoded, _ = pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])
+        outputs, _ = self._module(packed)
+        encoded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
         return encoded
 
 
@@ -101,21 +96,9 @@ class ComposedEncoder(nn.Module):
 Encoder = RnnEncoder | StackedLstmEncoder | PassThroughEncoder | ComposedEncoder
 
 
-CellCache = ParameterCache[Sequence[Sequence[Cell]]]
-
-
-def run_rnn(module: nn.LSTM | nn.GRU, packed: PackedSequence, cache: CellCache) -> Recurrence:
-    """Run packed sentences through PyTorch's module, on a CPU by way of `recurrence`."""
-    if is_row_wise(packed.data):
-        return run(cache.of(module.parameters(), lambda: cells_of(module)), packed)
-    output, state = module(packed)
-    last = state[0] if isinstance(state, tuple) else state
-    return Recurrence(output.data, last[-2 if module.bidirectional else -1 :].transpose(0, 1).flatten(1))
-
-
-def build_rnn(config: RnnConfig, input_dim: int) -> nn.LSTM | nn.GRU:
-    """PyTorch's module."""
-    kind = nn.LSTM if config.type == "lstm" else nn.GRU
+def build_rnn(config: RnnConfig, input_dim: int) -> Lstm | Gru:
+    """The network of a config."""
+    kind = Lstm if config.type == "lstm" else Gru
     return kind(
         input_dim,
         config.hidden_size,

@@ -7,6 +7,8 @@ padded so that a row is a whole number of a processor's registers.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -64,15 +66,15 @@ class RowProduct:
 class Linear(nn.Linear):
     """PyTorch's `nn.Linear`; without gradients on a CPU each row is computed as if it were alone."""
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
-        super().__init__(in_features, out_features, bias=bias)
-        self._cache: ParameterCache[RowProduct] = ParameterCache()
+    @cached_property
+    def _product(self) -> ParameterCache[RowProduct]:
+        return ParameterCache()
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., M) to (..., N), a view of padded rows where N is no multiple of a register."""
         if not is_row_wise(input) or not input.numel():
             return super().forward(input)
         parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
-        product = self._cache.of(parameters, lambda: RowProduct(self.weight, self.bias))
+        product = self._product.of(parameters, lambda: RowProduct(self.weight, self.bias))
         rows = product(input.flatten(0, -2))
         return rows.view(*input.shape[:-1], -1)[..., : self.out_features]

@@ -1,4 +1,4 @@
-"""PyTorch's LSTM, with gradients that cost less on a CPU."""
+"""PyTorch's LSTM, with gradients that cost less on a CPU, and without them each sentence as if it were alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
 from elmo_tagger.bilm.backward.lstm_steps import PYTORCHS_ORDER, Kept, gradients_of_steps, run_steps
+from elmo_tagger.tagger.recurrence import RowWise
 
 
-class Lstm(nn.LSTM):
-    """`nn.LSTM`; on a CPU, packed sentences whose gradients are recorded have a backward of their own.
+class Lstm(RowWise, nn.LSTM):
+    """`nn.LSTM`; on a CPU, packed sentences are computed as `RowWise` says or, to record gradients, as told here.
 
     PyTorch's own records each step: backward then makes, for each step, zeros of the size of all words and adds them
     up. Parameters are the same, dropout draws the same numbers, and values and gradients are equal up to rounding;

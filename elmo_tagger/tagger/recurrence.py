@@ -7,13 +7,15 @@ What `nn.LSTM` and `nn.GRU` compute, and LSTMs with highways, over sentences pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from elmo_tagger.tagger.linear import RowProduct, padded
+from elmo_tagger.bilm.parameter_cache import ParameterCache
+from elmo_tagger.tagger.linear import RowProduct, is_row_wise, padded
 
 
 class Cell(Protocol):
@@ -112,36 +114,31 @@ class GruCell:
         output.sub_(candidate).mul_((keep + before).sigmoid_()).add_(candidate)
 
 
-class Recurrence(NamedTuple):
-    """What a recurrent network made of packed sentences.
-
-    Attributes:
-        data: (N, H * directions), a row a word, packed as the input.
-        last: (B, H * directions), the last layer's output after the last word of each sentence, and for a direction
-            that reads back after its first one; in the input's order of sentences.
-    """
-
-    data: Tensor
-    last: Tensor
+Layers = Sequence[Sequence[Cell]]
+"""For each layer the unit that reads forwards and, if there is one, the unit that reads back."""
 
 
-def run(layers: Sequence[Sequence[Cell]], packed: PackedSequence) -> Recurrence:
-    """Run sentences through layers.
+def run(layers: Layers, packed: PackedSequence) -> tuple[PackedSequence, tuple[Tensor, ...]]:
+    """Run packed sentences of vectors through layers.
 
-    Args:
-        layers: For each the unit that reads forwards and, if there is one, the unit that reads back.
-        packed: Sentences of vectors.
+    Returns:
+        The last layer's outputs, and the parts of the state that each unit ends with, each of them (layers *
+        directions, B, H), in the input's order of sentences: both as from `nn.LSTM`.
     """
     data, sizes = packed.data, packed.batch_sizes.tolist()
-    last = data
+    ends: list[tuple[Tensor, ...]] = []
     for cells in layers:
         outputs, states = zip(*(_run(cell, data, sizes, back=back) for back, cell in enumerate(cells)), strict=True)
-        data, last = torch.cat(outputs, dim=1), torch.cat(states, dim=1)
-    return Recurrence(data, last if packed.unsorted_indices is None else last[packed.unsorted_indices])
+        data = torch.cat(outputs, dim=1)
+        ends += states
+    state = tuple(map(torch.stack, zip(*ends, strict=True)))
+    if packed.unsorted_indices is not None:
+        state = tuple(each[:, packed.unsorted_indices] for each in state)
+    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
 
 
-def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tensor, Tensor]:
-    """A unit's outputs (N, H), and its last ones (B, H)."""
+def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """A unit's outputs (N, H), and the parts of the state that it ends with, (B, H) each."""
     steps = list(zip(torch.split(cell.inputs(data), sizes), sizes, strict=True))
     state = cell.begin(sizes[0])
     outputs = []
@@ -149,10 +146,34 @@ def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tens
         running = tuple(each[:size] for each in state)
         cell.step(ahead, running)
         outputs.append(running[0][:, : cell.hidden].clone())
-    return torch.cat(outputs[::-1] if back else outputs), state[0][:, : cell.hidden]
+    return torch.cat(outputs[::-1] if back else outputs), tuple(each[:, : cell.hidden] for each in state)
 
 
-def cells_of(module: nn.LSTM | nn.GRU) -> list[list[Cell]]:
+class RowWise:
+    """What makes `nn.LSTM` or `nn.GRU`, without gradients on a CPU, compute each sentence as if it were alone.
+
+    It has no constructor: a module of PyTorch's is turned into one by its class.
+    """
+
+    @cached_property
+    def _cells(self) -> ParameterCache[Layers]:
+        return ParameterCache()
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """As PyTorch's."""
+        assert isinstance(self, nn.LSTM | nn.GRU)
+        frozen = isinstance(input, PackedSequence) and is_row_wise(input.data) and not self.training
+        if not frozen or hx is not None or self.proj_size:
+            return super().forward(input, hx)  # type: ignore[misc]
+        outputs, state = run(self._cells.of(self.parameters(), lambda: cells_of(self)), input)
+        return outputs, state if isinstance(self, nn.LSTM) else state[0]
+
+
+class Gru(RowWise, nn.GRU):
+    """`nn.GRU`; see `RowWise`."""
+
+
+def cells_of(module: nn.LSTM | nn.GRU) -> Layers:
     """The units of PyTorch's module, layer by layer."""
     suffixes = ("", "_reverse") if module.bidirectional else ("",)
     return [[_cell_of(module, f"_l{layer}{suffix}") for suffix in suffixes] for layer in range(module.num_layers)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.linear import is_row_wise
-from elmo_tagger.tagger.recurrence import Cell, LstmCell, run
+from elmo_tagger.tagger.recurrence import Layers, LstmCell, run
 
 
 class StackedBidirectionalLstm(nn.Module):
@@ -27,7 +27,7 @@ class StackedBidirectionalLstm(nn.Module):
     def __init__(self, input_dim: int, hidden: int, *, layers: int, highway: bool) -> None:
         super().__init__()
         self.layers = layers
-        self._cells: ParameterCache[list[list[Cell]]] = ParameterCache()
+        self._cells: ParameterCache[Layers] = ParameterCache()
         for layer in range(layers):
             for direction in ("forward", "backward"):
                 self.add_module(f"{direction}_layer_{layer}", _Direction(input_dim, hidden, highway=highway))
@@ -37,9 +37,8 @@ class StackedBidirectionalLstm(nn.Module):
         """(B, T, D) vectors, (B, T) mask, true up to each sentence's end, to (B, T, 2H), 0 at padding."""
         if is_row_wise(inputs):
             packed = pack_padded_sequence(inputs, mask.sum(1), batch_first=True, enforce_sorted=False)
-            found = run(self._cells.of(self.parameters(), self._make_cells), packed)
-            packed = PackedSequence(found.data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-            return pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])[0]
+            outputs, _ = run(self._cells.of(self.parameters(), lambda: cells_of_stack(self, self.layers)), packed)
+            return pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])[0]
         backwards = _reversal(mask).unsqueeze(-1)
         for layer in range(self.layers):
             forward, backward = (self.get_submodule(f"{name}_layer_{layer}") for name in ("forward", "backward"))
@@ -47,12 +46,6 @@ class StackedBidirectionalLstm(nn.Module):
             turned = turned.gather(1, backwards.expand_as(turned))
             inputs = torch.cat([forward(inputs), turned], dim=-1) * mask.unsqueeze(-1)
         return inputs
-
-    def _make_cells(self) -> list[list[Cell]]:
-        return [
-            [self.get_submodule(f"{name}_layer_{layer}").cell.frozen() for name in ("forward", "backward")]  # type: ignore[operator, union-attr]
-            for layer in range(self.layers)
-        ]
 
 
 class _Direction(nn.Module):
@@ -94,9 +87,17 @@ class _Projections(nn.Module):
         self.input_linearity = nn.Linear(input_dim, (6 if highway else 4) * hidden, bias=False)
         self.state_linearity = nn.Linear(hidden, (5 if highway else 4) * hidden)
 
-    def frozen(self) -> LstmCell:
-        """The same for weights that stay as they are."""
-        return LstmCell(self.input_linearity.weight, self.state_linearity.weight, self.state_linearity.bias)
+
+def cells_of_stack(stack: nn.Module, layers: int) -> Layers:
+    """The units of a `StackedBidirectionalLstm`, this one or AllenNLP's, for weights that stay as they are."""
+    projections = [
+        [stack.get_submodule(f"{name}_layer_{layer}.cell") for name in ("forward", "backward")]
+        for layer in range(layers)
+    ]
+    return [
+        [LstmCell(cell.input_linearity.weight, cell.state_linearity.weight, cell.state_linearity.bias) for cell in both]  # type: ignore[union-attr, arg-type]
+        for both in projections
+    ]
 
 
 def _reversal(mask: Tensor) -> Tensor:

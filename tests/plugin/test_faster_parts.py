@@ -11,7 +11,9 @@ from allennlp.common import Params
 from allennlp.common.util import prepare_environment
 from allennlp.data import DataLoader, DatasetReader, Vocabulary
 from allennlp.models import Model
+from allennlp.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 from allennlp.modules.token_embedders import TokenCharactersEncoder, TokenEmbedder
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from elmo_tagger.plugin import classifier, faster_parts
 from elmo_tagger.plugin import model as tagger_model
@@ -77,6 +79,23 @@ def test_other_character_encoders_stay_as_they_are() -> None:
     embedder = TokenEmbedder.from_params(Params(config), vocab=Vocabulary())
     with_faster_parts(embedder)
     assert type(embedder) is TokenCharactersEncoder
+
+
+@pytest.mark.parametrize("highway", [False, True])
+def test_a_stack_predicts_allennlps_outputs_and_states(highway: bool) -> None:
+    torch.manual_seed(0)
+    stock = StackedBidirectionalLstm(5, 6, num_layers=3, use_highway=highway, recurrent_dropout_probability=0.4)
+    faster = deepcopy(stock)
+    with_faster_parts(faster)
+    lengths = torch.tensor([7, 4, 4, 1])
+    sentences = pack_padded_sequence(torch.randn(4, 7, 5), lengths, batch_first=True)
+    with torch.no_grad():
+        for training in (False, True):
+            found = []
+            for stack in (stock, faster):
+                torch.manual_seed(1)
+                found.append(stack.train(training)(sentences))
+            torch.testing.assert_close(*found)
 
 
 def losses(config: dict[str, Any], epochs: int) -> tuple[list[float], Model]:

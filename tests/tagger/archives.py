@@ -110,7 +110,7 @@ def configs(bilm: dict[str, str]) -> dict[str, dict[str, Any]]:
             },
             {
                 "type": "compose",
-                "encoders": [LSTM | {"input_size": 30}, STACKED | {"input_size": 14, "use_highway": False}],
+                "encoders": [LSTM | {"input_size": 165}, STACKED | {"input_size": 14, "use_highway": False}],
             },
             feedforward={"num_layers": 2, "hidden_dims": [6, 5], "activations": ["prelu", "gelu_new"]},
         ),
@@ -118,7 +118,7 @@ def configs(bilm: dict[str, str]) -> dict[str, dict[str, Any]]:
             ours | WORDS | {"ids": {"type": "elmo_characters"}},
             elmo(bilm, mix={"layer_norm": "token"})
             | {"tokens": {"type": "empty"}, "ids": {"type": "pass_through", "hidden_dim": 50}},
-            {"type": "pass_through", "input_dim": 60},
+            {"type": "pass_through", "input_dim": 114},
         ),
         STOCK_ELMO: tagger_config(
             WORDS | stock,

@@ -16,9 +16,10 @@ TAGS = ["O", "B-PER", "I-PER", "L-PER", "U-PER", "U-LOC"]
 
 @pytest.fixture(scope="session")
 def tiny_bilm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Options and weights of a random biLM, as arguments of an embedder."""
+    """Options and weights of a random biLM, as arguments of an embedder; as in a real one, widths fill registers."""
     directory: Path = tmp_path_factory.mktemp("bilm")
-    random_bilm(raw_options(max_characters_per_token=50), scale=0.5).save(directory)
+    widths = {"dim": 32, "projection_dim": 32, "filters": [[1, 32], [3, 64]]}
+    random_bilm(raw_options(max_characters_per_token=50, **widths), scale=0.2).save(directory)
     return {"options_file": str(directory / "options.json"), "weight_file": str(directory / "weights.hdf5")}
 
 

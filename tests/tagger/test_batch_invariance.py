@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from elmo_tagger.bilm.cpu.prepacked_linear import LAYOUTS, available_layouts
 from elmo_tagger.tagger.character_encoders import Convolution, LastStateEncoder
@@ -12,6 +13,8 @@ from elmo_tagger.tagger.config import FeedForwardConfig, RnnConfig, StackedLstmC
 from elmo_tagger.tagger.encoders import build_encoder
 from elmo_tagger.tagger.feedforward import FeedForward
 from elmo_tagger.tagger.linear import Linear
+from elmo_tagger.tagger.lstm import Lstm
+from elmo_tagger.tagger.recurrence import Gru
 
 pytestmark = pytest.mark.skipif(available_layouts(torch.float32) != LAYOUTS, reason="PyTorch without oneDNN")
 WIDTH = 9
@@ -68,6 +71,23 @@ def test_an_encoder_is_pytorchs(name: str) -> None:
     theirs = encoder(vectors, mask)  # with gradients it is PyTorch's own
     with torch.no_grad():
         torch.testing.assert_close(encoder(vectors, mask), theirs.detach())
+
+
+@pytest.mark.parametrize("stock", [nn.LSTM, nn.GRU])
+def test_a_network_that_is_given_our_class_keeps_pytorchs_outputs_and_states(stock: type[nn.LSTM | nn.GRU]) -> None:
+    module = randomized(stock(WIDTH, 6, num_layers=2, bidirectional=True, batch_first=True, dropout=0.5))
+    vectors, mask = batch()
+    packed = pack_padded_sequence(vectors, mask.sum(1), batch_first=True, enforce_sorted=False)
+    with torch.no_grad():
+        theirs = module(packed)
+        module.__class__ = {nn.LSTM: Lstm, nn.GRU: Gru}[stock]
+        torch.testing.assert_close(module(packed), theirs)
+        module.train()
+        torch.manual_seed(3)
+        dropped = module(packed)
+        module.__class__ = stock
+        torch.manual_seed(3)
+        torch.testing.assert_close(dropped, module(packed), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
