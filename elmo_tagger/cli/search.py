@@ -23,12 +23,20 @@ def search(
     index: Annotated[
         Optional[Path], typer.Option(help="Keep the vectors in this file, and use them if it is there.", metavar="FILE")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare all sentences of an index, also where they are millions.")
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Find sentences and words in raw text first.")] = False,
     language: Annotated[str, typer.Option(help="Whose rules find words: en, de, ..., or xx for any.")] = "en",
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the sentences of a text that are nearest to a query, by the cosine of their vectors; exactly."""
+    """Find the sentences of a text that are nearest to a query, by the cosine of their vectors.
+
+    Among more than a million sentences of an index it does not look at all, if the extra `search` is installed.
+    """
+    from functools import partial
+
     from elmo_tagger.bilm.loading.source import load_bilm
     from elmo_tagger.text.outputs import Output
     from elmo_tagger.text.tokenize import Tokenizer
@@ -57,9 +65,15 @@ def search(
         if force or not index.exists():
             count = searching.write_index(target, searching.computed(source, vectors), settings)
             typer.echo(f"{index}: {count:,} sentences", err=True)
+        beside = None
+        if not exact:
+            say = partial(typer.echo, err=True)
+            beside = searching.approximate_index(
+                index, settings, above=searching.APPROXIMATE_ABOVE, anew=force, report=say
+            )
         if query == "-":
             return
-        found = searching.search_index(index, settings, wanted[0], top)
+        found = searching.search_index(index, settings, wanted[0], top, beside=beside)
     if as_json:
         print_json([{"cosine": each.cosine, "line": each.item.number, "text": each.item.text} for each in found])
         return

@@ -1,14 +1,16 @@
 """The sentences nearest to a query, by pooled vectors: computed as the text is read, or kept in an index on disk.
 
 An index is one HDF5 file, read a block at a time: `vectors` (N, D) float32 of length 1, `texts` and `lines` of the
-sentences, and as attributes what all of it depends on. The search is exact, whatever the size.
+sentences, and as attributes what all of it depends on. The search is exact; beside an index of very many sentences an
+`approximate` one may tell which of them to look at.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +21,20 @@ from elmo_tagger.bilm.weights_hash import weights_hash
 from elmo_tagger.errors import ElmoTaggerError
 from elmo_tagger.text.files import read_pieces
 from elmo_tagger.text.outputs import Target, errors_at_the_end, new_path
+from elmo_tagger.vectors import approximate
+from elmo_tagger.vectors.approximate import IndexFileError
 from elmo_tagger.vectors.compute import SentenceVectors
 from elmo_tagger.vectors.nearest import Found, Nearest, Vectors, unit
 from elmo_tagger.vectors.sentences import SentenceSource
 from elmo_tagger.vectors.shards import HDF5_VERSION
 from elmo_tagger.vectors.windows import windows
 
+APPROXIMATE_ABOVE = 1_000_000
+"""Sentences up to which an index is searched exactly: they take half a second of one core."""
+_CANDIDATES = 10  # for each sentence that is wanted, of each file of an approximate index
 _SETTINGS = "elmo_tagger_index"
 _BLOCK = 65536  # rows that are held in memory at once
 _WINDOW_TOKENS = 16384
-
-
-class IndexFileError(ElmoTaggerError):
-    """A file that is no index, or one of another text or biLM."""
 
 
 class Line(NamedTuple):
@@ -104,7 +107,46 @@ def _create(file: h5py.File, width: int) -> None:
     file.create_dataset("lines", (0,), np.int64, maxshape=(None,), chunks=(1024,))
 
 
-def search_index(path: str | Path, settings: dict[str, Any], query: Vectors, top: int) -> list[Found[Line]]:
+def approximate_index(
+    path: Path,
+    settings: dict[str, Any],
+    *,
+    above: int = APPROXIMATE_ABOVE,
+    anew: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path | None:
+    """The approximate index beside one of many sentences; what is missing of it is made.
+
+    Args:
+        path: The index.
+        settings: What it has to be of.
+        above: Sentences up to which there is none.
+        anew: Whether to make again what is there.
+        report: Takes a line for the user.
+
+    Returns:
+        Its folder, or None where the search is exact: for few sentences, or without faiss.
+
+    Raises:
+        IndexFileError: The index is damaged, or of something else; the folder is something else.
+        OSError: There is no such file, or a file cannot be written.
+    """
+    folder = path.with_name(f"{path.name}.faiss")
+    with _opened(path, settings) as file:
+        vectors = file["vectors"]
+        if len(vectors) <= above:
+            return None
+        if not approximate.installed():
+            report(f"{path}: {len(vectors):,} sentences are compared; `pip install 'elmo-tagger[search]'` spares most")
+            return None
+        if approximate.make(folder, vectors, settings, anew=anew):
+            report(f"{folder}: an approximate index of {len(vectors):,} sentences; --exact searches without it")
+    return folder
+
+
+def search_index(
+    path: str | Path, settings: dict[str, Any], query: Vectors, top: int, *, beside: Path | None = None
+) -> list[Found[Line]]:
     """As `search`, in an index; the texts of what is found alone are read.
 
     Args:
@@ -112,13 +154,34 @@ def search_index(path: str | Path, settings: dict[str, Any], query: Vectors, top
         settings: What it has to be of.
         query: (D,).
         top: How many.
+        beside: The approximate index that says which sentences to look at, instead of all.
 
     Raises:
         IndexFileError: It is damaged, or of something else.
         OSError: There is no such file.
     """
+    nearest: Nearest[int] = Nearest(query[None], top)
+    with _opened(path, settings) as file:
+        vectors = file["vectors"]
+        if beside is None:
+            for start in range(0, len(vectors), _BLOCK):
+                block = vectors[start : start + _BLOCK]
+                nearest.show(block, range(start, start + len(block)))
+        else:
+            rows = approximate.candidates(beside, unit(query), _CANDIDATES * top)
+            nearest.show(vectors[rows], rows)
+        texts, numbers = file["texts"].asstr(), file["lines"]
+        return [
+            Found(each.cosine, Line(texts[each.item], int(numbers[each.item])), each.vector)
+            for each in nearest.found()[0]
+        ]
+
+
+@contextmanager
+def _opened(path: str | Path, settings: dict[str, Any]) -> Iterator[h5py.File]:
+    # Without a cache of chunks a row is read alone, and not the thousand around it.
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", rdcc_nbytes=0) as file:
             written = json.loads(file.attrs[_SETTINGS])
             changed = [name for name in settings if written.get(name) != settings[name]]
             if changed:
@@ -126,17 +189,9 @@ def search_index(path: str | Path, settings: dict[str, Any], query: Vectors, top
                     f"{path}: an index of something else ({', '.join(changed)} differ): expected another name, or "
                     "--force to make it anew"
                 )
-            nearest: Nearest[int] = Nearest(query[None], top)
-            for start in range(0, len(file["vectors"]), _BLOCK):
-                block = file["vectors"][start : start + _BLOCK]
-                nearest.show(block, range(start, start + len(block)))
-            texts, numbers = file["texts"].asstr(), file["lines"]
-            return [
-                Found(each.cosine, Line(texts[each.item], int(numbers[each.item])), each.vector)
-                for each in nearest.found()[0]
-            ]
+            yield file
     except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, (IndexFileError, FileNotFoundError)):
+        if isinstance(error, ElmoTaggerError) or getattr(error, "errno", None):  # those of HDF5 have no number
             raise
         raise IndexFileError(f"{path}: expected an index that `elmo-tagger search` wrote: {error}") from error
 
