@@ -7,7 +7,8 @@
 
 Processor time is what other work on the machine adds least to; all contenders of a row run in turns. `pipe` gives both
 sides the same raw sentences; `allennlp` is the predictor `entities` with batches of 32, its start not counted. `spacy`
-trains spaCy's `ner` over its default `tok2vec` on the same columns before both tag the same texts. The hardware's limit
+trains spaCy's `ner` over its default `tok2vec` on the same columns before both tag the same texts; with `--pipelines`
+those that are trained already take its place, and `start` measures them too. The hardware's limit
 is that of the products that every token needs, at the speed of a large square product. For `memory` give lines of ever
 new text, since words that were met before take no memory.
 """
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ def processor_seconds(command: list[str], stdin: str = "") -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def start(model: str, rounds: int) -> dict[str, float]:
+def start(model: str, rounds: int, pipelines: Iterable[Path] = ()) -> dict[str, float]:
     """From the start of a process to the first entity, in seconds of processor time, and the ratios."""
     ours = f"import elmo_tagger; print(elmo_tagger.load({model!r})({TEXT!r}).entities)"
     imports = [sys.executable, "-c", "import torch, spacy"]
@@ -49,9 +51,14 @@ def start(model: str, rounds: int) -> dict[str, float]:
         "import torch, spacy": lambda: processor_seconds(imports),
         "allennlp predict": lambda: processor_seconds(allennlp, stdin=json.dumps({"text": TEXT}) + "\n"),
     }
+    if Path(model).suffixes[-2:] != [".tar", ".gz"]:
+        del runs["allennlp predict"]  # which reads archives alone
+    for folder in pipelines:
+        spacy = [sys.executable, "-c", f"import spacy; print(spacy.load({str(folder)!r})({TEXT!r}).ents)"]
+        runs[str(folder)] = partial(processor_seconds, spacy)
     times = [{name: run() for name, run in runs.items()} for _ in range(rounds)]
     found = {name: statistics.median(each[name] for each in times) for name in runs}
-    for peer in ("import torch, spacy", "allennlp predict"):
+    for peer in list(runs)[1:]:
         found[f"of {peer}"] = statistics.median(each["elmo_tagger"] / each[peer] for each in times)
     return found
 
@@ -146,6 +153,14 @@ def spacy_side(train: Path, epochs: int) -> Callable[[list[str]], int]:
     return lambda texts: sum(len(doc) for doc in nlp.pipe(texts))
 
 
+def trained_spacy_side(folder: Path) -> Callable[[list[str]], int]:
+    """Tags by a pipeline that `spacy train` wrote."""
+    import spacy
+
+    nlp = spacy.load(folder)
+    return lambda texts: sum(len(doc) for doc in nlp.pipe(texts))
+
+
 def limit(model: str) -> float:
     """Tokens a second if each token's products alone took time; not the CNN's, which a known word is spared."""
     import torch
@@ -189,10 +204,13 @@ def main() -> None:
     parser.add_argument("--text", type=Path, default=Path("fixtures/quickstart/test.conll"))
     parser.add_argument("--lines", type=Path, help="for memory: a text a line, packed if named .gz or .xz")
     parser.add_argument("--train", type=Path, default=Path("fixtures/quickstart/train.conll"))
+    parser.add_argument("--pipelines", type=Path, nargs="*", default=[], help="trained spaCy pipelines")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.what == "start":
-        rows: Iterator[dict[str, Any]] | list[dict[str, Any]] = [start(arguments.model, arguments.rounds)]
+        rows: Iterator[dict[str, Any]] | list[dict[str, Any]] = [
+            start(arguments.model, arguments.rounds, arguments.pipelines)
+        ]
     else:
         import torch
 
@@ -209,6 +227,8 @@ def main() -> None:
             sides = {"elmo_tagger": our_side(arguments.model)}
             if arguments.what == "pipe":
                 sides["allennlp predict"] = allennlp_side(arguments.model)
+            elif arguments.pipelines:
+                sides.update({str(folder): trained_spacy_side(folder) for folder in arguments.pipelines})
             else:
                 sides["spaCy ner"] = spacy_side(arguments.train, epochs=5)
             rows = [{**in_turns(sides, texts, parts=10), "the hardware's limit, tokens/s": limit(arguments.model)}]

@@ -30,6 +30,7 @@ class ElmoIndexerConfig:
     type: str
     static_namespace: str | None = None
     static_any_case: bool = False
+    truecase: bool = False
     max_characters_per_token: int = 50
 
 

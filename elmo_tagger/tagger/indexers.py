@@ -17,7 +17,8 @@ from elmo_tagger.tagger.config import (
     IndexerConfig,
     SingleIdConfig,
 )
-from elmo_tagger.tagger.vocabulary import PADDING, Namespace, Vocabulary, find_namespace
+from elmo_tagger.tagger.json_fields import ConfigError
+from elmo_tagger.tagger.vocabulary import PADDING, Namespace, Vocabulary, find_namespace, truecase
 
 Sentences = Sequence[Sequence[str]]
 Indexed = dict[str, Tensor]
@@ -41,8 +42,13 @@ def _build(config: IndexerConfig, vocabulary: Vocabulary, where: str) -> Indexer
         static = None
         if config.static_namespace is not None:
             static = find_namespace(vocabulary, config.static_namespace, f"{where}.static_namespace")
+        elif config.truecase:
+            raise ConfigError(f"{where}.truecase: needs a static_namespace, whose spelling of words it takes")
         return ElmoIndexer(
-            max_characters=config.max_characters_per_token, static=static, any_case=config.static_any_case
+            max_characters=config.max_characters_per_token,
+            static=static,
+            any_case=config.static_any_case,
+            truecased=config.truecase,
         )
     if isinstance(config, SingleIdConfig):
         namespace = find_namespace(vocabulary, config.namespace, f"{where}.namespace")
@@ -53,13 +59,18 @@ def _build(config: IndexerConfig, vocabulary: Vocabulary, where: str) -> Indexer
 class ElmoIndexer:
     """`elmo_tokens` (B, T, C) int16, the biLM's character ids, and with static words `static_ids` (B, T) int64."""
 
-    def __init__(self, *, max_characters: int, static: Namespace | None, any_case: bool = False) -> None:
+    def __init__(
+        self, *, max_characters: int, static: Namespace | None, any_case: bool = False, truecased: bool = False
+    ) -> None:
         self._max_characters = max_characters
         self._static = static
         self._any_case = any_case
+        self._truecased = truecased
 
     def __call__(self, sentences: Sentences) -> Indexed:
         """The ids of a batch."""
+        if self._static is not None and self._truecased:
+            sentences = [truecase(self._static.ids, sentence) for sentence in sentences]
         characters = encode_sentences(sentences, max_characters=self._max_characters)
         indexed = {"elmo_tokens": torch.from_numpy(characters)}
         if self._static is not None:

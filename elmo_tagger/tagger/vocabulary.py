@@ -51,7 +51,35 @@ class Namespace:
 
 def id_in_any_case(ids: Mapping[str, int], word: str) -> int | None:
     """The id of a word in lower case, else capitalised, else in upper case; None where all are missing."""
-    return next((ids[form] for form in (word.lower(), word.capitalize(), word.upper()) if ids.get(form)), None)
+    spelling = _spelling(ids, word)
+    return None if spelling is None else ids[spelling]
+
+
+def truecase(ids: Mapping[str, int], words: Sequence[str]) -> Sequence[str]:
+    """A sentence all in capital or all in small letters, as a vocabulary spells its words.
+
+    GERMANY BEAT BRAZIL, which a biLM has hardly ever read, becomes Germany beat Brazil. A word that the vocabulary
+    lacks is taken in small letters.
+
+    Args:
+        ids: The vocabulary.
+        words: The sentence. It is given back as it is if it has capital and small letters, or fewer than three words
+            with letters that have case, since a line such as `IBM UK` may be meant so.
+    """
+    cased = [word for word in words if word.lower() != word.upper()]
+    if len(cased) < _ENOUGH_TO_JUDGE:
+        return words
+    if any(word != word.upper() for word in cased) and any(word != word.lower() for word in cased):
+        return words
+    return [_spelling(ids, word) or word.lower() for word in words]
+
+
+_ENOUGH_TO_JUDGE = 3
+
+
+def _spelling(ids: Mapping[str, int], word: str) -> str | None:
+    """How the vocabulary spells a word: in lower case, else capitalised, else in upper case; None if not at all."""
+    return next((form for form in (word.lower(), word.capitalize(), word.upper()) if ids.get(form)), None)
 
 
 Vocabulary = Mapping[str, Namespace]

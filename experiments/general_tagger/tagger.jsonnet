@@ -8,7 +8,7 @@ local lib = import '../../training_configs/lib/tagger.libsonnet';
 local data = std.extVar('DATA');
 
 {
-  dataset_reader: lib.reader({ elmo: { type: 'elmo_hdf5', static_namespace: 'static_words', static_any_case: true } }),
+  dataset_reader: lib.reader({ elmo: { type: 'elmo_hdf5', static_namespace: 'static_words', static_any_case: true, truecase: true } }),
   train_data_path: data + '/train.conll',
   validation_data_path: data + '/dev.conll',
   // every word of the vectors, not training's alone: what is tagged later holds others

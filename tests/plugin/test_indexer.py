@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from allennlp.common.checks import ConfigurationError
 from allennlp.data import Instance, Vocabulary
 from allennlp.data.batch import Batch
 from allennlp.data.fields import TextField
@@ -15,12 +16,12 @@ from elmo_tagger.tagger.vocabulary import Namespace
 SENTENCES = [["The", "plane", "landed", "."], ["Yes"], ["Ünï", "can", "'t", "x" * 60, "The", "<S>"], []]
 
 
-def batch(indexer: object, sentences: list[list[str]]) -> dict[str, torch.Tensor]:
+def batch(indexer: object, sentences: list[list[str]], vocabulary: Vocabulary | None = None) -> dict[str, torch.Tensor]:
     instances = [
         Instance({"tokens": TextField([Token(word) for word in words], {"elmo": indexer})}) for words in sentences
     ]
     together = Batch(instances)
-    together.index_instances(Vocabulary())
+    together.index_instances(vocabulary or Vocabulary())
     return together.as_tensor_dict()["tokens"]["elmo"]
 
 
@@ -57,6 +58,32 @@ def test_a_static_word_is_found_in_any_case() -> None:
     assert found == [known.get(word, 1) for word in as_written]
     engines = ElmoIndexer(max_characters=50, static=Namespace(list(known)), any_case=True)([words])
     assert engines["static_ids"].tolist() == [found]
+
+
+def test_a_sentence_of_one_case_is_read_as_the_namespace_spells_it() -> None:
+    read_as = {
+        "GERMANY BEAT BRAZIL 2 - 1 , SAYS NATO": "Germany beat Brazil 2 - 1 , says NATO",
+        "germany beat brazil , says nato": "Germany beat Brazil , says NATO",
+        "Germany BEAT BRAZIL": "Germany BEAT BRAZIL",
+        "NATO BEAT 7": "NATO BEAT 7",
+        "": "",
+    }
+    vocabulary = Vocabulary({"words": dict.fromkeys(["Germany", "Brazil", "beat", "says", "NATO", ","], 3)})
+    indexers = [ElmoHdf5Indexer("words", truecase=each) for each in (True, False)]
+    given, expected = (
+        batch(indexer, [each.split() for each in sentences], vocabulary)
+        for indexer, sentences in zip(indexers, (read_as.keys(), read_as.values()), strict=True)
+    )
+    known = Namespace(["@@PADDING@@", "@@UNKNOWN@@", *vocabulary.get_token_to_index_vocabulary("words")])
+    engine = ElmoIndexer(max_characters=50, static=known, truecased=True)([each.split() for each in read_as])
+    assert torch.equal(given["elmo_tokens"], expected["elmo_tokens"])
+    assert torch.equal(given["static_ids"], expected["static_ids"])
+    assert torch.equal(engine["elmo_tokens"], expected["elmo_tokens"])
+
+
+def test_spelling_comes_from_static_words() -> None:
+    with pytest.raises(ConfigurationError, match="truecase needs a static_namespace"):
+        ElmoHdf5Indexer(truecase=True)
 
 
 def test_a_token_without_text_is_refused() -> None:
