@@ -116,6 +116,8 @@ class Decoder:
         if self._rules is None:
             return entities
         spans = self._table.conlleval_spans(ids)
+        if not len(spans.sentence):
+            return entities
         queries = torch.from_numpy(np.stack([spans.sentence, spans.start, spans.end, spans.type], axis=1))
         posteriors = self._crf.span_posteriors(emissions, mask, queries=queries, rules=self._rules)
         for (row, start, end, kind), confidence in zip(queries.tolist(), posteriors.tolist(), strict=True):

@@ -71,7 +71,7 @@ class LstmCell:
         output, memory = state
         size = self._gates * self._width
         gates = self._state(output, ahead[:, :size].contiguous()).sigmoid_()
-        enter, forget, candidate, leave, *carry = torch.split(gates, self._width, dim=1)
+        enter, forget, candidate, leave, *carry = gates.chunk(self._gates, dim=1)
         memory.mul_(forget).addcmul_(enter, candidate, value=2.0).sub_(enter)
         torch.mul(leave, memory.tanh(), out=output)
         if carry:
@@ -108,8 +108,8 @@ class GruCell:
     def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
         """As `Cell`."""
         (output,) = state
-        here, before, candidate = torch.split(ahead, self._width, dim=1)
-        reset, keep, of_state = torch.split(self._state(output), self._width, dim=1)
+        here, before, candidate = ahead.chunk(3, dim=1)
+        reset, keep, of_state = self._state(output).chunk(3, dim=1)
         candidate = of_state.mul((reset + here).sigmoid_()).add_(candidate).tanh_()
         output.sub_(candidate).mul_((keep + before).sigmoid_()).add_(candidate)
 

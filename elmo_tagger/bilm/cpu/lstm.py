@@ -191,8 +191,6 @@ def _of_distinct(layer: FrozenLstm, vectors: Tensor, rows: Tensor, sizes: list[i
     """What words (rows of `vectors`) add to the gates, step by step; computed once for each distinct one."""
     distinct, indices = torch.unique(rows, return_inverse=True)
     table = layer.gates.multiply(vectors[distinct])
-    if len(rows) * table.shape[1] <= _VALUES_AHEAD:
-        yield from torch.split(table[indices], sizes)
-    else:
-        for step in indices.split(sizes):
-            yield table.index_select(0, step)
+    # a step at a time: the rows of all steps would drive the weights out of the processor's cache
+    for step in indices.split(sizes):
+        yield table.index_select(0, step)

@@ -172,11 +172,12 @@ def _packed(weight: Tensor, scale: Tensor | None = None) -> Product:
     # Operators that PyTorch's own compiler uses for constant weights.
     blocked = torch.ops.mkldnn._reorder_linear_weight(columns, _ROWS_HINT)
     multiply = torch.ops.mkldnn._linear_pointwise
+    in_float32 = weight.dtype == torch.float32
 
     def product(rows: Tensor, addend: Tensor | None) -> Tensor:
         result: Tensor
-        count = len(rows)
-        if weight.dtype == torch.float32 and (padding := _rounded(count) - count):
+        count = rows.shape[0]  # sooner than `len`, which is Python
+        if in_float32 and (padding := _rounded(count) - count):
             rows = pad(rows, (0, 0, 0, padding))
             if addend is None or addend.dim() == 1:
                 result = multiply.default(rows, blocked, addend, "none", [], "")[:count]
