@@ -15,8 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluate import Tag, by_corpus, our_tagger, robustness
+from evaluate import Tag, by_corpus, our_tag, robustness
 
+import elmo_tagger
 from elmo_tagger.tagging.schemes import tags_to_spans
 from elmo_tagger.text import Span, read_columns
 
@@ -126,7 +127,7 @@ def main() -> None:
     if arguments.system == "crf_tagger":
         tag = crf_tagger(*rest)
     elif arguments.system == "archive":
-        tag = our_tagger(arguments.run)
+        tag = our_tag(elmo_tagger.load(arguments.run))
     else:
         tag = spacy(arguments.system.removeprefix("spacy_"), *rest)
     print(

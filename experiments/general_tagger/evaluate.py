@@ -3,7 +3,7 @@
     python experiments/general_tagger/evaluate.py MODEL runs/general_tagger/data [--output results.json]
 
 MODEL is an archive of `tagger.jsonnet`, a model folder, or `en`. Each corpus counts the types that it annotates; the
-average is over corpora.
+average is over the corpora's dev sentences; WNUT-17's test set, whose names were chosen to be new, comes after it.
 Robustness is measured on 2,000 dev sentences, as they are and in upper and lower case, and on sentences in which
 nothing is an entity (HTML tags, emoji, URLs, mentions, prices).
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 from training_set import CORPORA, lower_case, upper_case
 
 import elmo_tagger
+from elmo_tagger.corpus.calibration import reliability
+from elmo_tagger.tagger import Tagger
 from elmo_tagger.tagging.schemes import tags_to_spans
 from elmo_tagger.tagging.scoring import EntityCounts
 from elmo_tagger.text import Sentence, Span, read_columns
@@ -26,6 +28,7 @@ Tag = Callable[[Sequence[list[str]]], list[list[Span]]]
 """A tagger: tokens of sentences -> entities of each."""
 
 TYPES = ("PER", "LOC", "ORG", "MISC")
+WNUT17_TEST = Path("test", "wnut17.conll")
 ROBUSTNESS_SENTENCES = 2000
 NO_ENTITIES = ("<br/>", "</div>", "<p>", "&nbsp;", "😀", "🎉🎉", "❤️", "https://t.co/a1B2c3", "http://www.x.org/a?b=1",
                "@someone", "@the_real_one", "$5.99", "€20", "£3,000", "10%", "#fail")  # fmt: skip
@@ -56,6 +59,23 @@ def by_corpus(tag: Tag, directory: Path) -> dict[str, dict[str, float]]:
     seconds = time.perf_counter() - begin
     average = sum(row["all"] for row in table.values()) / len(table)
     table["average"] = {"all": average, "tokens_per_second": tokens / seconds}
+    table["wnut17_test"] = {"all": 100 * score(tag, list(read_columns(directory / WNUT17_TEST))).micro().f1}
+    return table
+
+
+def calibration(tagger: Tagger, directory: Path) -> dict[str, dict[str, float]]:
+    """Expected calibration error of the entities that a tagger finds, ten bins, by corpus."""
+    table = {}
+    for name in (*(f"dev/{corpus.name}.conll" for corpus in CORPORA if corpus.misc), str(WNUT17_TEST)):
+        sentences = list(read_columns(directory / name))
+        gold = [set(tags_to_spans(sentence, "BIO")) for sentence in sentences]
+        judged = [
+            (entity.confidence, Span(entity.token_start, entity.token_end, entity.type) in right)
+            for right, document in zip(gold, tagger.pipe([each.tokens for each in sentences]), strict=True)
+            for entity in document.entities
+        ]
+        found = reliability(judged)
+        table[name] = {"entities": found.entities, "expected_calibration_error": found.expected_error}
     return table
 
 
@@ -82,9 +102,8 @@ def robustness(tag: Tag, directory: Path) -> dict[str, float]:
     return {**found, "no entity, tagged as one": 100 * wrong / len(lines)}
 
 
-def our_tagger(model: str | Path) -> Tag:
-    """An archive, a model folder or a name, as `elmo_tagger.load` takes them."""
-    tagger = elmo_tagger.load(model)
+def our_tag(tagger: Tagger) -> Tag:
+    """By a tagger of this package."""
 
     def tag(sentences: Sequence[list[str]]) -> list[list[Span]]:
         return [
@@ -102,8 +121,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    tag = our_tagger(arguments.model)
-    result = {"corpora": by_corpus(tag, arguments.data), "robustness": robustness(tag, arguments.data)}
+    tagger = elmo_tagger.load(arguments.model)
+    tag = our_tag(tagger)
+    result = {
+        "corpora": by_corpus(tag, arguments.data),
+        "robustness": robustness(tag, arguments.data),
+        "calibration": calibration(tagger, arguments.data),
+    }
     text = json.dumps(result, indent=1) + "\n"
     if arguments.output:
         arguments.output.write_text(text)

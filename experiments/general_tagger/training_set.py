@@ -2,9 +2,9 @@
 
     python experiments/general_tagger/training_set.py ../shared runs/general_tagger/data
 
-writes `train.conll`, `dev.conll` and, for each corpus, `dev/NAME.conll`: PER, LOC, ORG and MISC in BIO. Where a corpus
-has no dev of its own, every tenth sentence is one. `dev.conll`, by which a training stops, has as many sentences of
-each corpus, so that none decides alone.
+writes `train.conll`, `dev.conll`, for each corpus `dev/NAME.conll`, and `test/wnut17.conll`: PER, LOC, ORG and MISC in
+BIO. Where a corpus has no dev of its own, every tenth sentence is one. `dev.conll`, by which a training stops, has as
+many sentences of each corpus, so that none decides alone.
 """
 
 import argparse
@@ -178,7 +178,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
-    (arguments.output / "dev").mkdir(parents=True, exist_ok=True)
+    for part in ("dev", "test"):
+        (arguments.output / part).mkdir(parents=True, exist_ok=True)
     train: list[Sentence] = []
     stopping: list[Sentence] = []
     for corpus in CORPORA:
@@ -189,6 +190,8 @@ def main() -> None:
         stopping += draw.sample(dev, min(len(dev), STOPPING_SENTENCES))
         write_columns(dev, arguments.output / "dev" / f"{corpus.name}.conll")
         print(f"{corpus.name}: {len(own)} sentences to train on, {len(more)} with augmented ones, {len(dev)} of dev")
+    test = _read(["wnut17/test.conll"], arguments.shared / "data" / "ner")
+    write_columns(test, arguments.output / "test" / "wnut17.conll")
     write_columns(train, arguments.output / "train.conll")
     write_columns(stopping, arguments.output / "dev.conll")
 
