@@ -5,8 +5,9 @@
     python benchmarks/search.py real.index --sentences 1000000 5000000 --folder /tmp/search
 
 Two hundred of the sentences are queries. More sentences than there are, are made up: to each vector of the index a
-fifth of the difference of two others is added. So they lie as real ones do, 0.98 of a cosine from the one they are of,
-where a sentence's nearest other one has 0.88 or so. Seconds are the wall's; `cold` after the files left the memory.
+fifth of the difference of two others is added. So they lie as real ones do, with a cosine of 0.98 to the one they are
+of, where a sentence's nearest other one has 0.88 or so. Seconds are the wall's, or with `cpu` the processor's; `cold`
+is the first query after the files left the memory.
 """
 
 from __future__ import annotations
@@ -69,10 +70,11 @@ def seconds(run: Callable[[Vectors], Any], queries: Vectors, files: list[Path]) 
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     times = []
     for query in queries:
-        begin = time.perf_counter()
+        begin = time.perf_counter(), time.process_time()
         run(query)
-        times.append(time.perf_counter() - begin)
-    return {"cold_s": times[0], "warm_s": statistics.median(times[1:])}
+        times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    wall, processor = (statistics.median(each) for each in zip(*times[1:], strict=True))
+    return {"cold_s": times[0][0], "warm_s": wall, "warm_cpu_s": processor}
 
 
 def measured(real: Vectors, queries: Vectors, count: int, folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class ConllColumnsReader(DatasetReader):
         tag_column: The column of the tags, counted likewise; null for files without tags.
         separator: What stands between columns; any run of spaces and tabs by default.
         comment_prefix: Lines that begin so are skipped; none by default, since tokens may begin with `#`.
-        document_marker: A line with this in a column begins a document.
+        document_marker: A line with this in a column begins a document; by default `-DOCSTART-`.
         coding_scheme: The tag scheme of the instances, such as `"BIOUL"`; by default the one of the file.
         source_scheme: The tag scheme of the file; by default detected from all of its tags.
         encoding: Of the file's text.

@@ -107,3 +107,15 @@ def test_the_command_as_json(text: Path) -> None:
         2,
         "error: 'moon': expected at least two occurrences to compare, found 0\n",
     )
+
+
+@pytest.mark.parametrize("words", [[], ["--words"]])
+def test_a_place_in_raw_text_says_its_line_and_not_its_sentence(words: list[str], tmp_path: Path) -> None:
+    text = tmp_path / "raw.txt"
+    text.write_text("Nell left. She saw a\ncell. The cell was dark.\n\nAnother cell?\n")
+    result = CliRunner().invoke(
+        app, ["neighbours", "cell", str(text), "--weights", str(BILM), "--raw", "--json", *words]
+    )
+    assert result.exit_code == 0
+    places = [(record["line"], record["place"], record["tokens"][0]) for record in json.loads(result.stdout)]
+    assert places == [(1, 3, "She"), (2, 1, "The"), (4, 1, "Another")]

@@ -153,6 +153,9 @@ def test_a_picture_of_occurrences_and_of_words(tmp_path: Path) -> None:
         assert re.search(f"<!-- [^>]*(?:{shown})", picture.read_text())
         code, _, said = invoke("neighbours", "cell", file, "--weights", BILM, *options, "--picture", picture)
         assert (code, said.endswith("exists already: expected another name, or --force\n")) == (2, True)
+    picture = tmp_path / "words.png"
+    assert invoke("neighbours", "cell", file, "--weights", BILM, "--words", "--picture", picture)[0] == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
