@@ -178,9 +178,16 @@ def _print_inconsistencies(report: CheckReport, page: Page, show: int) -> None:
 
 def _print_verdict(report: CheckReport, page: Page) -> None:
     page.heading("Verdict")
-    if not report.failures:
-        page.line("No error that would stop training.", style="green")
     for warning in report.warnings:
         page.line(f"warning: {warning}", style="yellow")
     for failure in report.failures:
-        page.line(f"training would fail: {failure}", style="red")
+        page.line(f"error: {failure}", style="red")
+    warnings = f", {_number(report.warnings, 'warning')}" if report.warnings else ""
+    if report.failures:
+        page.line(f"{_number(report.failures, 'error')}{warnings}: training would fail", style="red")
+    else:
+        page.line(f"OK{warnings}", style="green")
+
+
+def _number(items: list[str], name: str) -> str:
+    return f"{len(items):,} {name}{'s' if len(items) != 1 else ''}"

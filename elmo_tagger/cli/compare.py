@@ -40,7 +40,7 @@ def compare(
     encoding: Encoding = "utf-8",
     resamples: Annotated[int, typer.Option(min=1, help="Random swaps and draws.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
-    confidence: Annotated[float, typer.Option(help="Of the bootstrap interval.")] = 0.95,
+    confidence: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the bootstrap interval.")] = 0.95,
     as_json: AsJson = False,
 ) -> None:
     """Compare the F1 of two systems: means and spread over runs, a paired test and an interval of the difference."""

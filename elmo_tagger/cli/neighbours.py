@@ -37,7 +37,8 @@ def neighbours(
         typer.Option(help="With --words: the word in this sentence, not in the text's; any number of times."),
     ] = None,
     layer: Annotated[
-        Optional[int], typer.Option(help="One layer, 0 being the character CNN (default: all; with --words the top).")
+        Optional[int],
+        typer.Option(min=0, help="One layer, 0 being the character CNN (default: all; with --words the top)."),
     ] = None,
     picture: Annotated[
         Optional[Path],

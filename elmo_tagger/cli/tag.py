@@ -42,7 +42,9 @@ def tag(
             "on a terminal, else JSON lines).",
         ),
     ] = None,
-    min_confidence: Annotated[float, typer.Option(help="Leave out entities that are less probable.")] = 0.0,
+    min_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Leave out entities that are less probable.")
+    ] = 0.0,
     top_k: Annotated[
         Optional[int], typer.Option(min=1, help="List this many of the best taggings of each sentence.")
     ] = None,
@@ -78,7 +80,7 @@ def tag(
     paths = files or [STANDARD_INPUT]
     write = _writer(output, inputs=[model, *paths, *([options] if options else [])], force=force, top_k=top_k)
     known = FileOptions(format=file_format, token_column=token_column, separator=separator, encoding=encoding)
-    check_inputs(paths, known)
+    check_inputs(paths, known, model=model)
     bad = _BadLines()
     typed = sys.stdin.isatty() and STANDARD_INPUT in paths
     items = read_items(paths, known, per_line=per_line or typed, report=bad.note if skip_bad_lines else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -45,18 +47,34 @@ class Item:
     bytes: int = 0
 
 
-def check_inputs(paths: Iterable[str], options: FileOptions) -> None:
+def check_inputs(paths: Iterable[str], options: FileOptions, *, model: str) -> None:
     """Looks at what can be wrong before a model is loaded.
 
+    Args:
+        paths: As of `read_items`.
+        options: As there.
+        model: What the user calls it, for messages.
+
     Raises:
-        DataError: There is no format of this name.
+        DataError: There is no format of this name, or text stands where the name of a file should.
         OSError: There is no such file.
     """
     if options.format is not None and options.format != TEXT:
         get_format(options.format)
     for path in paths:
         if path != STANDARD_INPUT:
-            Path(path).stat()
+            try:
+                Path(path).stat()
+            except OSError as error:
+                if not _reads_like_text(path):
+                    raise
+                problem = f"no such file; to tag a text itself: echo '...' | elmo-tagger tag {shlex.quote(model)} -"
+                raise DataError(f"{shown(path)}: {problem}") from error
+
+
+def _reads_like_text(path: str) -> bool:
+    """Whether what should name a file is rather a sentence: several words, and no suffix as files have it."""
+    return len(path.split()) > 1 and not re.search(r"\.[A-Za-z]\w{0,4}$", path)
 
 
 def read_items(

@@ -66,8 +66,8 @@ def why_untagged(path: str, format_: Format, options: FileOptions) -> str:
         return "it has no rows"
     number, cells = first
     return (
-        f"its last column begins with {shown(cells[-1], limit=40)} ({path}:{number}), expected O or a letter and type "
-        "such as B-PER"
+        f"its last column begins with {shown(cells[-1], limit=40)} ({path}:{number}); expected a token and its tag a "
+        "line, such as 'London B-LOC' or 'is O'"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from elmo_tagger.corpus.roles import find_columns
+from elmo_tagger.corpus.roles import find_columns, why_untagged
 from elmo_tagger.corpus.tokens import with_tokens
 from elmo_tagger.tagging.schemes import spans_to_tags
 from elmo_tagger.text.columns import DOCUMENT_MARKER
@@ -98,8 +98,8 @@ def open_tagged(path: str, options: FileOptions = DEFAULTS) -> Source:
     """
     source = open_source(path, options)
     if not source.tagged:
-        columns = f"its columns look like {', '.join(source.columns)}" if source.columns else "it is empty"
-        raise DataError(f"{path}: found no tags, {columns}", path=path)
+        why = why_untagged(path, source.format, source.options) if source.columns else "it is empty"
+        raise DataError(f"{path}: found no tags: {why}", path=path)
     return source
 
 

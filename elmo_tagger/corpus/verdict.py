@@ -71,7 +71,8 @@ def failures_of(file: FileReport, *, train: str, skip_bad_lines: bool = False) -
     """
     failures = list(file.unreadable)
     errors = file.errors - (file.unreadable_lines if skip_bad_lines else 0)
-    if errors:
+    untagged = file.sentences > 0 and file.scheme is None
+    if errors and not untagged:  # what has no tags is prose or a wrong column, and its lines need not be alike
         failures.append(f"{file.path}: {errors:,} ill-formed line{'s' if errors > 1 else ''}{_repair(file, errors)}")
     if file.format != COLUMNS:
         target = Path(file.path).with_suffix(".conll")
@@ -81,7 +82,7 @@ def failures_of(file: FileReport, *, train: str, skip_bad_lines: bool = False) -
         )
     if not file.sentences:
         failures += [] if file.unreadable else [f"{file.path}: no sentences"]
-    elif file.scheme is None:
+    elif untagged:
         failures.append(f"{file.path}: no tags: {file.untagged}")
     elif file.path == train and not file.entities:
         open_ones = " or leaves open what it is" if file.unknown_labels + file.choices else ""
@@ -95,7 +96,9 @@ def failures_of(file: FileReport, *, train: str, skip_bad_lines: bool = False) -
 
 
 def _repair(file: FileReport, errors: int) -> str:
-    """What mends ill-formed lines."""
+    """What mends ill-formed lines; where none can be read, what is wrong with the first."""
+    if not file.sentences:
+        return f", the first: {file.messages[0]}"
     repairs = []
     if file.unreadable_lines:
         repairs.append("--skip-bad-lines leaves out what cannot be read")

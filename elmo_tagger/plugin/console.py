@@ -27,6 +27,7 @@ BATCH_SIZE = 32
 METRICS = "metrics.json"
 BEST = "best_validation_"
 TEST = "test_"
+FRIENDLY = "file_friendly_logging"
 
 
 def install() -> None:
@@ -68,19 +69,25 @@ class _ConsoleFormatter(logging.Formatter):
         return f"{kind}: {record.message}"
 
 
+def nobody_watches() -> bool:
+    """Whether progress is to be lines now and then (AllenNLP's `--file-friendly-logging`), as in a file."""
+    return not sys.stderr.isatty()
+
+
 def print_scores() -> None:
-    """Makes `allennlp train` and `allennlp evaluate` end with a table of the scores."""
+    """Makes `allennlp train` and `allennlp evaluate` end with a table of the scores, and progress fit where it goes."""
     # The functions of the parsed command line call these; they are bound before plugins are imported.
     begin, assess = train.train_model_from_file, evaluate.evaluate_from_archive
 
     @functools.wraps(begin)
     def train_model_from_file(parameter_filename: Any, serialization_dir: Any, *args: Any, **kwargs: Any) -> Any:
-        model = begin(parameter_filename, serialization_dir, *args, **kwargs)
+        model = begin(parameter_filename, serialization_dir, *args, **_for_a_file(kwargs))
         print(summary(Path(serialization_dir)), end="")
         return model
 
     @functools.wraps(assess)
     def evaluate_from_archive(archive_file: Any, input_file: str, *args: Any, **kwargs: Any) -> Dict[str, Any]:
+        kwargs = _for_a_file(kwargs)
         given = inspect.signature(assess).bind(archive_file, input_file, *args, **kwargs).arguments
         for output in ("metrics_output_file", "predictions_output_file"):
             _check_output(given.get(output), [archive_file, *input_file.split(",")])
@@ -94,6 +101,11 @@ def print_scores() -> None:
         return metrics
 
     train.train_model_from_file, evaluate.evaluate_from_archive = train_model_from_file, evaluate_from_archive
+
+
+def _for_a_file(arguments: Dict[str, Any]) -> Dict[str, Any]:
+    """The keyword arguments that the command line gives, progress in lines where it goes to no terminal."""
+    return {**arguments, FRIENDLY: True} if arguments.get(FRIENDLY) is False and nobody_watches() else arguments
 
 
 def summary(run: Path) -> str:

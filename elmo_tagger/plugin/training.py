@@ -103,7 +103,8 @@ def _train(config: Path, run: Path, seed: int) -> SeedResult:
     if not _is_finished(run):
         overrides = dict.fromkeys(("random_seed", "numpy_seed", "pytorch_seed"), seed)
         begun = run.exists() and any(run.iterdir())
-        train.train_model(Params.from_file(config, overrides), str(run), recover=begun)
+        parameters, in_lines = Params.from_file(config, overrides), console.nobody_watches()
+        train.train_model(parameters, str(run), recover=begun, file_friendly_logging=in_lines)
     sides = console.scores_of_run(run)
     return SeedResult(seed, run, sides["development"], sides["test"], console.score_table(sides))
 

@@ -8,15 +8,23 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from elmo_tagger.errors import ElmoTaggerError, shown
 from elmo_tagger.pipes import open_kept
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 2**16  # bytes that are decoded at once
+
+# The first bytes of what people take for text because a program shows it as text, and what to call it.
+_NO_TEXT = {
+    b"%PDF-": "a PDF",
+    b"PK\x03\x04": "a zip archive, as .docx, .xlsx and .odt files are",
+    b"\xd0\xcf\x11\xe0": "an Office document (.doc, .xls)",
+    b"{\\rtf": "a document in RTF",
+}
 
 # By Python's names: encodings in which many lines together mean what each means alone. Others may carry a state over.
 _STATELESS = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
@@ -75,9 +83,10 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
     Lines end at `\n` alone: Unicode has further line separators, and tokens of real corpora contain them.
 
     Raises:
+        DataError: It is a document of a word processor, a PDF or an archive.
         OSError: The file cannot be opened, or a compressed file is cut off or damaged.
     """
-    with _open(path) as file, _undamaged(path):
+    with _undamaged(path), _open(path) as file:
         yield from file
 
 
@@ -85,9 +94,10 @@ def read_pieces(path: str | Path, size: int) -> Iterator[bytes]:
     """The bytes of a file, `size` at a time; `.gz` and `.xz` are unpacked on the way.
 
     Raises:
+        DataError: As `read_lines`.
         OSError: As `read_lines`.
     """
-    with _open(path) as file, _undamaged(path):
+    with _undamaged(path), _open(path) as file:
         while piece := file.read(size):
             yield piece
 
@@ -105,6 +115,7 @@ def read_text_lines(
 
     Raises:
         DataError: Bytes that are no text in this encoding; names the line and the byte's offset in the (unpacked) file.
+            Or, with `report` too, as `read_lines`.
         OSError: The file cannot be opened or unpacked.
     """
     for first, text in read_text_blocks(path, encoding=encoding, report=report):
@@ -191,6 +202,8 @@ def decode_lines(
     if not _marks_lines_with_a_byte(encoding):
         raise DataError(f"encoding {encoding!r}: expected one that writes a line feed as one byte, such as 'utf-8'")
     for number, line in enumerate(lines, start=first_line):
+        if number == 1:
+            _refuse_documents(line, name)
         if number == 1 and line.startswith(BOM):
             line = line[len(BOM) :]
             offset += len(BOM)
@@ -232,6 +245,8 @@ def _undecodable(error: UnicodeDecodeError, *, path: str, number: int, offset: i
         f"; it looks like {guess}: convert it to utf-8 (iconv -f {guess} -t utf-8), or name {guess} where an encoding "
         "can be given"
         if guess
+        else "; with NUL bytes in it this is hardly plain text: save it as text (UTF-8) first"
+        if b"\0" in line
         else ""
     )
     return EncodingError(
@@ -264,13 +279,30 @@ def _undamaged(path: str | Path) -> Iterator[None]:
         raise OSError(f"{path}: the compressed file is cut off or damaged ({error})") from error
 
 
-def _open(path: str | Path) -> IO[bytes]:
+def _open(path: str | Path) -> BufferedReader:
+    file = _unpacked(path)
+    try:
+        _refuse_documents(file.peek(max(map(len, _NO_TEXT))), str(path))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _unpacked(path: str | Path) -> BufferedReader:
     kept = open_kept(path)
     if kept is not None:
-        return kept
+        return cast(BufferedReader, kept)
     suffix = Path(path).suffix.lower()
     if suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
+        return cast(BufferedReader, gzip.open(path, "rb"))
     if suffix == ".xz":
-        return cast(IO[bytes], lzma.open(path, "rb"))
+        return cast(BufferedReader, lzma.open(path, "rb"))
     return Path(path).open("rb")
+
+
+def _refuse_documents(head: bytes, name: str) -> None:
+    """Refuses what begins as no text does, in whatever encoding it may be read."""
+    kind = next((kind for magic, kind in _NO_TEXT.items() if head.startswith(magic)), None)
+    if kind is not None:
+        raise DataError(f"{name}: {kind}: expected plain text: save it as text (UTF-8) first", path=name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
@@ -18,6 +19,21 @@ def test_every_command_has_help(command: list[str]) -> None:
     result = run(app, [*command, "--help"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert "--help" in result.stdout
+
+
+def test_a_number_out_of_range_is_refused_by_the_name_of_its_option() -> None:
+    result = run(app, ["tag", "en", "--min-confidence", "90"])
+    assert result.exit_code == 2
+    assert "--min-confidence" in result.stderr
+    assert "min_confidence" not in result.stderr
+    unbounded = [
+        (command.name, name)
+        for command in app.registered_commands
+        for name, hint in get_type_hints(command.callback, include_extras=True).items()
+        if get_origin(hint) is Annotated and {int, float} & {get_args(hint)[0], *get_args(get_args(hint)[0])}
+        if get_args(hint)[1].min is None and not name.endswith("_column")  # which may count from the end
+    ]
+    assert unbounded == []
 
 
 def test_version_is_the_packages() -> None:

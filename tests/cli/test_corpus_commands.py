@@ -42,8 +42,8 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check() -> None:
     result = run("check", "train.conll")
     assert result.exit_code == 0
-    assert "No error that would stop training." in result.stdout
     lines = result.stdout.splitlines()
+    assert lines[-1] == "OK"
     header = next(index for index, line in enumerate(lines) if line.startswith("file "))
     assert lines[header + 1].split() == ["train.conll", "tokens", "tags", "BIO", "2", "6", "3", "0", "0"]
 
@@ -54,7 +54,8 @@ def test_check_fails_with_status_1_and_says_where() -> None:
     assert result.exit_code == 1
     assert "bad.conll:25: 1 column, expected 2 as in line 1" in result.stdout
     assert "bad.conll:26: I-PER at the start of the sentence" in result.stdout
-    assert "training would fail: bad.conll: 2 ill-formed lines" in result.stdout
+    assert "error: bad.conll: 2 ill-formed lines" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 error: training would fail"
     as_json = run("check", "bad.conll", "--json")
     assert as_json.exit_code == 1
     assert json.loads(as_json.stdout)["failures"][0].startswith("bad.conll: 2 ill-formed lines")
@@ -139,6 +140,7 @@ BROKEN = {
     "utf16": "EU B-ORG\n".encode("utf-16"),
     "zeros": bytes(1000),
     "noise": bytes(range(256)) * 20,
+    "document.conll": b"PK\x03\x04\x14\x00\x06\x00\n",
     "ragged": b"EU B-ORG\nrejects\ncall O O O\n",
     "untagged": b"EU\nrejects\n",
     "no_scheme": b"EU X-ORG\nrejects Y-ORG\n",
@@ -178,7 +180,7 @@ def test_no_file_makes_a_traceback(name: str, command: str) -> None:
     }[command]
     result = run(*arguments)
     if command == "check" and result.exit_code == 1:
-        assert f"training would fail: {name}: " in result.stdout
+        assert f"\nerror: {name}: " in result.stdout
     else:
         assert result.exit_code == 2
         assert result.stdout == ""

@@ -22,6 +22,7 @@ from elmo_tagger.text import read_columns
 from tests.tagger.conftest import make_tagger
 
 TEXT = "Emma flew to Oslo.\nEmma was far. 👩‍👩‍👧\n\nOslo <b> & Emma.\n"
+DOCX = b"PK\x03\x04\x14\x00\x06\x00\x08\x00!\x00\xdf\xa4\n"
 PARAGRAPHS = [block.strip() for block in TEXT.split("\n\n")]
 
 
@@ -188,9 +189,13 @@ def test_nothing_is_destroyed(model: str) -> None:
     ("arguments", "message"),
     [
         (["nowhere.txt"], "error: nowhere.txt: No such file or directory\n"),
+        (["my letter.txt"], "error: my letter.txt: No such file or directory\n"),
+        (["Emma flew to Oslo."], "error: 'Emma flew to Oslo.': no such file; to tag a text itself: echo '...' | elmo-"),
+        (["Emma " * 99], "error: 'Emma Emma"),
+        (["in.docx"], "error: in.docx: a zip archive, as .docx, .xlsx and .odt files are: expected plain text: save"),
+        (["empty"], "error: empty: a folder without .ann files: of folders brat's are read"),
         (["in.txt", "-o", "out.pdf"], "error: out.pdf: expected a name that ends in one of .jsonl, .ndjson, .conll"),
         (["in.txt", "--format", "xml"], "error: format 'xml': expected one of columns"),
-        (["in.txt", "--min-confidence", "2"], "error: min_confidence: expected a probability, 0 to 1, received 2.0"),
         (["in.txt", "--device", "gpu"], "error: device 'gpu': not available here"),
         (["in.txt", "--language", "qq"], "error: input 1: language 'qq': spaCy offers no tokenizer for it here"),
         (["cp1252.txt"], "error: cp1252.txt:1: invalid utf-8: byte 0xeb at offset 2 of the file"),
@@ -198,10 +203,18 @@ def test_nothing_is_destroyed(model: str) -> None:
 )
 def test_options_that_do_not_fit_are_one_line(arguments: list[str], message: str, model: str) -> None:
     Path("cp1252.txt").write_bytes("Zoë".encode("cp1252"))
+    Path("in.docx").write_bytes(DOCX)
+    Path("empty").mkdir()
     result = run(model, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message)
     assert lines(run(model, "cp1252.txt", "--encoding", "cp1252").stdout)[0]["text"] == "Zoë"
+
+
+def test_a_document_on_standard_input_is_no_text(model: str) -> None:
+    result = run(model, "-", stdin=DOCX)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: standard input: a zip archive")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty.tar.gz", "text.tar.gz", "folder"])

@@ -85,7 +85,7 @@ def test_an_interrupted_training_goes_on_though_it_has_left_an_archive(monkeypat
 
     calls = []
 
-    def train_model(params: object, folder: str, recover: bool) -> None:
+    def train_model(params: object, folder: str, recover: bool, **_: object) -> None:
         calls.append(recover)
         Path(folder).mkdir(exist_ok=True)
         if recover:
@@ -135,14 +135,17 @@ def test_force_replaces_no_folder_but_that_of_a_training(named: bool, monkeypatc
         (("--weights", "."), "error: .: expected options.json and weights.hdf5 in it"),
         (("--train", "more.conll"), "error: --train: expected one file, received train.conll, more.conll: join them"),
         (("--test", "bad.conll"), "error: training would fail: bad.conll: 1 ill-formed line"),
+        (("--test", "prose.txt"), "error: training would fail: prose.txt: no tags: its last column begins with 'Rome"),
         (("--test", "nothing.conll"), "error: nothing.conll: No such file or directory"),
     ],
 )
 @pytest.mark.usefixtures("no_training")
 def test_what_would_fail_is_said_before_the_training(arguments: tuple[str, ...], message: str) -> None:
     Path("bad.conll").write_text(SENTENCES + "x\n")
+    Path("prose.txt").write_text("Ada met Bob in Rome.\nShe went home.\n")
     result = run(*FILES, *arguments, "-o", "run")
     assert (result.exit_code, message in result.output) == (2, True), result.output
+    assert "prose.txt" not in arguments or "--skip-bad-lines" not in result.output
     assert not Path("run").exists()
 
 

@@ -286,9 +286,18 @@ def test_files_on_which_training_would_fail(write) -> None:
     outside = write("outside", "a O\nb O\n")
     assert check_files([empty]).failures == ["empty: the file is empty"]
     assert check_files([blank]).failures == ["blank: no sentences in its 2 lines"]
-    expected = "expected O or a letter and type such as B-PER"
+    expected = "expected a token and its tag a line, such as 'London B-LOC' or 'is O'"
     assert check_files([untagged]).failures == [
-        f"untagged: no tags: its last column begins with 'a' (untagged:1), {expected}"
+        f"untagged: no tags: its last column begins with 'a' (untagged:1); {expected}"
+    ]
+    prose = write("prose", "Ada met Bob in Rome.\nShe went home.\n\nNobody knew.\n")
+    assert check_files([prose]).failures == [
+        f"prose: no tags: its last column begins with 'Rome.' (prose:1); {expected}"
+    ]
+    assert check_files([outside], options=FileOptions(token_column=2)).failures == [
+        "outside: no sentences in its 2 lines",
+        "outside: 2 ill-formed lines, the first: outside:1: 2 columns, but the token column is 2 (counted from 0); "
+        "the line is left out here",
     ]
     assert check_files([outside]).failures == ["outside: every tag is O, nothing to learn"]
 
@@ -304,7 +313,8 @@ def test_a_table_of_values_is_to_be_converted(write) -> None:
 def test_what_is_in_the_place_of_tags(write) -> None:
     path = write("b.conll", "-DOCSTART- O\n\nYes, NNP\nsir, NN\n")
     assert check_files([path]).failures == [
-        "b.conll: no tags: its last column begins with 'NNP' (b.conll:3), expected O or a letter and type such as B-PER"
+        "b.conll: no tags: its last column begins with 'NNP' (b.conll:3); expected a token and its tag a line, such as "
+        "'London B-LOC' or 'is O'"
     ]
 
 

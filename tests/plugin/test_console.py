@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from allennlp.commands import evaluate, predict, train
@@ -61,6 +62,28 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(predict._PredictManager, name, getattr(predict._PredictManager, name))
     console.print_scores()
     console.print_predictions_alone()
+
+
+@pytest.mark.parametrize(("on_a_terminal", "asked_for"), [(True, False), (False, False), (True, True), (False, True)])
+def test_progress_is_lines_now_and_then_where_nobody_watches(
+    on_a_terminal: bool, asked_for: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = []
+
+    def begin(config: str, run: str, file_friendly_logging: bool = False) -> None:
+        given.append(file_friendly_logging)
+
+    def assess(archive_file: str, input_file: str, file_friendly_logging: bool = False) -> dict[str, float]:
+        given.append(file_friendly_logging)
+        return {}
+
+    monkeypatch.setattr(train, "train_model_from_file", begin)
+    monkeypatch.setattr(evaluate, "evaluate_from_archive", assess)
+    console.print_scores()
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: on_a_terminal))
+    train.train_model_from_file("config", str(tmp_path), file_friendly_logging=asked_for)
+    evaluate.evaluate_from_archive("archive", "data", file_friendly_logging=asked_for)
+    assert given == [asked_for or not on_a_terminal] * 2
 
 
 @pytest.mark.usefixtures("patched")

@@ -1,5 +1,7 @@
 """Lines decoded many at a time are those decoded one by one."""
 
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from elmo_tagger.text import files
 from elmo_tagger.text.files import BOM, DataError, decode_lines, read_lines, read_text_blocks, read_text_lines
+from elmo_tagger.text.outputs import new_file
 
 PIECES = [b"a", b" ", b"\n", b"\n", b"\r", b"\r\n", "é".encode(), b"\xe9", b"\xff", BOM, "\u2028\x85".encode(), b"~{"]
 ENCODINGS = ["utf-8", "UTF8", "latin-1", "ascii", "cp1252", "utf-7", "hz", "iso2022_jp", "shift_jis"]
@@ -60,3 +63,37 @@ def test_a_line_may_be_longer_than_a_block(tmp_path: Path, size: int) -> None:
     path = tmp_path / "lines.txt"
     path.write_text("x" * size + "\ny\n")
     assert list(read_text_lines(path)) == [(1, "x" * size), (2, "y")]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00", "a zip archive, as .docx, .xlsx and .odt files are"),
+        (b"%PDF-1.7\nplain\n", "a PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
+        (b"{\\rtf1 plain}\n", "a document in RTF"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_documents_are_named_whatever_their_encoding(
+    tmp_path: Path, content: bytes, kind: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = f"^{{}}: {re.escape(kind)}.*: expected plain text: save it as text"
+    for name in ("paper.txt", "paper.txt.gz", "paper.txt.xz"):
+        with new_file(name) as file:
+            file.write(content)
+        for read in (read_lines, partial(read_text_lines, encoding=encoding, report=lambda error: None)):
+            with pytest.raises(DataError, match=message.format(name)):
+                list(read(name))
+    with pytest.raises(DataError, match=message.format("stdin")):
+        list(decode_lines([content], name="stdin"))
+
+
+def test_bytes_with_nul_among_them_are_hardly_text_but_a_nul_in_a_text_is(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"a\0b\n")
+    assert list(read_text_lines(path)) == [(1, "a\0b")]
+    path.write_bytes(b"a\0\xff\n")
+    with pytest.raises(DataError, match="with NUL bytes in it this is hardly plain text"):
+        list(read_text_lines(path))

@@ -28,6 +28,9 @@ def read(path: str | Path, options: FileOptions, report: Report | None = None) -
     """
     path = Path(path)
     texts = sorted(path.glob("*.txt")) if path.is_dir() else [path.with_suffix(".txt")]
+    if path.is_dir() and not any(path.glob("*.ann")):
+        problem = "a folder without .ann files: of folders brat's are read, with a .txt and an .ann for each document"
+        raise DataError(f"{path}: {problem}; give the files of others one by one", path=str(path))
     if not texts:
         raise DataError(f"{path}: no .txt files in it", path=str(path))
     for index, file in enumerate(texts):

@@ -102,6 +102,9 @@ def test_brat(tmp_path: Path) -> None:
     assert (first.name, first.entities, second.name) == ("a", [], "b")
     assert second.entities == [Entity(0, 7, "PER"), Entity(11, 15, "LOC")]
     assert read(tmp_path / "d" / "b.ann", "brat")[0].entities == second.entities
+    write(tmp_path, "texts/a.txt", "Ann")
+    with pytest.raises(DataError, match=r"texts: a folder without \.ann files: of folders brat's are read"):
+        read(tmp_path / "texts", "brat")
 
 
 @pytest.mark.parametrize(
@@ -192,8 +195,7 @@ def test_refused_files(tmp_path: Path, name: str, text: str, message: str) -> No
 )
 def test_refused_brat(tmp_path: Path, annotations: str | None, message: str) -> None:
     write(tmp_path, "a.txt", "Ann Lee is.")
-    if annotations is not None:
-        write(tmp_path, "a.ann", annotations)
+    write(tmp_path, "a.ann" if annotations is not None else "b.ann", annotations or "")
     with pytest.raises(DataError) as error:
         read(tmp_path, "brat")
     assert str(error.value) == message.replace("{}", str(tmp_path / "a"))
@@ -291,6 +293,7 @@ def test_a_category_of_the_text_is_no_list_of_entities(tmp_path: Path) -> None:
 
 
 def test_refused_brat_folders(tmp_path: Path) -> None:
+    write(tmp_path, "a.ann", "")
     with pytest.raises(DataError, match=r": no \.txt files in it$"):
         read(tmp_path, "brat")
     write(tmp_path, "a.txt", b"a\xff")
