@@ -4,6 +4,7 @@ import ast
 import graphlib
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,23 @@ def test_arrows_point_one_way(part: str) -> None:
 
 def test_every_part_has_its_arrows() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ALLOWED)
+
+
+def test_the_map_names_every_folder_and_file_beside_them() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    picture = page.split("```")[1]
+    assert [part for part in ALLOWED if not re.search(rf"(?<![\w/]){part}(  | \|)", picture)] == []
+    text = page.split("```")[2].split("\n## ")[0]
+    assert set(re.findall(r"`(\w+)\.py`", text)) == {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)+\.py)`", page)
+    assert len(named) > 20
+    assert [name for name in named if not any((root / name).is_file() for root in (PACKAGE, PACKAGE.parent))] == []
+
+
+def test_every_part_says_what_it_does_in_more_than_a_line() -> None:
+    for part in ALLOWED:
+        docstring = ast.get_docstring(ast.parse((PACKAGE / part / "__init__.py").read_text())) or ""
+        assert docstring.count("\n") >= 2, part
 
 
 @pytest.mark.parametrize("module", sorted(MODULES_OF_NO_PART))

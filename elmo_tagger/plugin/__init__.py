@@ -1,4 +1,12 @@
-"""The AllenNLP adapter: one file per registered thing. Importing it registers them all."""
+"""The AllenNLP adapter: importing it registers every name that a config may use, one file each.
+
+In goes a config of AllenNLP's, out come its trained archive and its predictions. Begin with `model`
+(`elmo_bilstm_crf`), then `embedder`, `indexer` and `reader`, which it is trained with; what they compute is in
+`tagger`, `bilm` and `tagging`.
+
+The files `lm_...` train a biLM, `console` and `plain_errors` decide what the `allennlp` command shows, and `compat`
+lets AllenNLP 2.10.1 run on today's libraries.
+"""
 
 from elmo_tagger.plugin import compat, console, lm_checkpoint
 from elmo_tagger.plugin.calibration import Calibration, calibrate_by_default

@@ -1,4 +1,11 @@
-"""Engine 3, words: files in and out, tokens with character offsets, static vectors."""
+"""Words in and out: annotated files, raw text, static word vectors.
+
+In go files of any format or a raw text; out come `Sentence`s of tokens and tags, or tokens with their places in the
+text, and the other way round. Begin with `sentence`, the type that all else exchanges, then `columns` (column files)
+and `tokenize` (raw text); `formats` holds the other formats, a file each.
+
+`files` opens and decodes what is read, and `outputs` sees to it that nothing is half-written or written over.
+"""
 
 from elmo_tagger.text.columns import read_columns, write_columns
 from elmo_tagger.text.files import DataError
