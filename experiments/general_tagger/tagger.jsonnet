@@ -25,7 +25,7 @@ local data = std.extVar('DATA');
       static: { namespace: 'static_words', pretrained_file: std.extVar('VECTORS'), oov: 'mean' },
       cache: { directory: std.extVar('CACHE'), max_gib: 4 },
     },
-  }, hidden_size=128, layers=1, dropout=0.4),
+  }, hidden_size=200, layers=1, dropout=0.4),
   data_loader: lib.shuffled(32),
   trainer: lib.trainer(num_epochs=std.parseInt(std.extVar('EPOCHS')), patience=3, lr=0.003) {
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 200 },
