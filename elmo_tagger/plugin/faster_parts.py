@@ -16,6 +16,7 @@ from allennlp.modules.token_embedders import Embedding, TokenCharactersEncoder
 from elmo_tagger.bilm.distinct import distinct_rows
 from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.character_encoders import Convolution
+from elmo_tagger.tagger.dropout import Dropout
 from elmo_tagger.tagger.linear import Linear, is_row_wise
 from elmo_tagger.tagger.lstm import Lstm
 from elmo_tagger.tagger.recurrence import Gru, Layers, run
@@ -31,7 +32,7 @@ def with_faster_parts(model: torch.nn.Module) -> None:
     for part in model.modules():
         if type(part) is TokenCharactersEncoder and type(part._encoder._module) is CnnEncoder:
             part.__class__ = DistinctWordsEncoder
-        _exchange(part, recurrent)
+        _exchange(part, recurrent | {torch.nn.Dropout: Dropout})
         # not all there are: a transformer's would be kept twice, as they are and as a processor likes them
         if isinstance(part, (TimeDistributed, Embedding, CnnEncoder, FeedForward)):
             for each in part._linear_layers if isinstance(part, FeedForward) else part.children():

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
 from elmo_tagger.bilm.backward.lstm_steps import PYTORCHS_ORDER, Kept, gradients_of_steps, run_steps
+from elmo_tagger.tagger.dropout import dropout
 from elmo_tagger.tagger.recurrence import RowWise
 
 
@@ -30,7 +31,7 @@ class Lstm(RowWise, nn.LSTM):
         last_outputs, last_cells = [], []
         for layer in range(self.num_layers):
             if layer:
-                data = nn.functional.dropout(data, self.dropout, self.training)
+                data = dropout(data, self.dropout, self.training)
             data, output, cell = self._run_layer(layer, data, sizes, turned)
             last_outputs.append(output)
             last_cells.append(cell)
@@ -76,7 +77,7 @@ class _Layer(torch.autograd.Function):
         """
         directions = len(bias)
         of_input, of_state = weights[:directions], torch.stack(weights[directions:]).transpose(1, 2).contiguous()
-        inputs = torch.stack([data, data.index_select(0, turned)]) if directions == 2 else data.unsqueeze(0)
+        inputs = [data, data.index_select(0, turned)][:directions]
         state = data.new_zeros(directions, sizes[0], of_state.shape[1])
         kept, output, cell = run_steps(
             inputs,
@@ -86,8 +87,8 @@ class _Layer(torch.autograd.Function):
             sizes=sizes,
             order=PYTORCHS_ORDER,
         )
-        ctx.save_for_backward(inputs, turned, *weights, *kept)
-        ctx.sizes = sizes
+        ctx.save_for_backward(turned, *inputs, *weights, *kept)
+        ctx.directions, ctx.sizes = directions, sizes
         forwards, *backwards = kept.outputs
         return torch.cat([forwards, *(each.index_select(0, turned) for each in backwards)], dim=1), output, cell
 
@@ -95,15 +96,20 @@ class _Layer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor, of_output: Tensor, of_cell: Tensor) -> Any:
         """Gradients of data, bias and weights; one product for each of the weights."""
-        inputs, turned, *saved = ctx.saved_tensors
-        directions = len(inputs)
-        of_input, of_state = saved[:directions], torch.stack(saved[directions : 2 * directions])
-        kept = Kept(*saved[2 * directions :])
+        directions, (turned, *saved) = ctx.directions, ctx.saved_tensors
+        inputs, of_input, of_state = (
+            saved[start : start + directions] for start in range(0, 3 * directions, directions)
+        )
+        kept = Kept(*saved[3 * directions :])
         forwards, *backwards = of_outputs.chunk(directions, dim=1)
         of_results = torch.stack([forwards, *(each.index_select(0, turned) for each in backwards)]), of_output, of_cell
-        state = inputs.new_zeros(of_output.shape)
         found = gradients_of_steps(
-            kept, of_results, (of_state.transpose(1, 2), None), (state, state), sizes=ctx.sizes, order=PYTORCHS_ORDER
+            kept,
+            of_results,
+            (torch.stack(of_state).transpose(1, 2), None),
+            torch.zeros_like(of_cell),
+            sizes=ctx.sizes,
+            order=PYTORCHS_ORDER,
         )
         of_data = None
         if ctx.needs_input_grad[0]:
@@ -111,7 +117,7 @@ class _Layer(torch.autograd.Function):
             if directions == 2:
                 of_data += (found.gates[1] @ of_input[1]).index_select(0, turned)
         of_gates = found.gates.transpose(1, 2)
-        factors = [*inputs, *found.previous]
+        factors = [*inputs, *kept.previous]
         of_weights = [of_gates[number % directions] @ factor for number, factor in enumerate(factors)]
         return of_data, None, None, found.gates.sum(dim=1), *of_weights
 

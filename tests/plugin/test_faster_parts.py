@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from elmo_tagger.plugin import classifier, faster_parts
 from elmo_tagger.plugin import model as tagger_model
 from elmo_tagger.plugin.faster_parts import DistinctWordsEncoder, with_faster_parts
+from elmo_tagger.tagger.dropout import Dropout
 from elmo_tagger.tagger.lstm import Lstm
 from tests.plugin.conftest import tagger_config
 
@@ -127,10 +128,10 @@ def test_a_training_has_the_losses_it_had(bilm_files: dict[str, str], training_f
     embedders["characters"] = {**character_encoding([3]), "embedding": characters}
     config["model"]["encoder"] |= {"num_layers": 2, "dropout": 0.3}
     received, model = losses(config, 3)
-    assert {Lstm, DistinctWordsEncoder} <= {type(part) for part in model.modules()}
+    assert {Dropout, DistinctWordsEncoder, Lstm} <= {type(part) for part in model.modules()}
     with mock.patch.object(tagger_model, "with_faster_parts"):
         expected, stock = losses(config, 3)
-    assert not {Lstm, DistinctWordsEncoder} & {type(part) for part in stock.modules()}
+    assert not {Dropout, DistinctWordsEncoder, Lstm} & {type(part) for part in stock.modules()}
     assert received == pytest.approx(expected, rel=1e-4)
     steps = len(received) // 3
     assert sum(received[-steps:]) < sum(received[:steps])

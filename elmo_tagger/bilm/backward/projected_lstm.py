@@ -57,22 +57,23 @@ class LstmSteps(torch.autograd.Function):
                 sizes=sizes,
                 clips=clips,
             )
-        ctx.save_for_backward(inputs, weight, projection, output, cell, *kept)
+        ctx.save_for_backward(inputs, weight, projection, cell, *kept)
         ctx.sizes, ctx.clips = sizes, clips
+        ctx.output_dtype = output.dtype
         return kept.outputs, last_output.to(output.dtype), last_cell
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *of_results: Tensor) -> Any:
         """Gradients of the tensors among forward's arguments: one product for each weight."""
-        inputs, weight, projection, output, cell, *saved = ctx.saved_tensors
+        inputs, weight, projection, cell, *saved = ctx.saved_tensors
         kept, width = Kept(*saved), projection.shape[2]
         narrow = kept.gates.dtype
         weights = weight[:, width:].to(narrow), projection.to(narrow)
-        found = gradients_of_steps(kept, of_results, weights, (output, cell), sizes=ctx.sizes, clips=ctx.clips)
+        found = gradients_of_steps(kept, of_results, weights, cell, sizes=ctx.sizes, clips=ctx.clips)
         assert found.hidden is not None  # there is a projection
         # transposed ahead of the product, because oneDNN multiplies a transposed bfloat16 factor at half the speed
-        factors = torch.cat([inputs.to(narrow).transpose(1, 2), found.previous.transpose(1, 2)], dim=1)
+        factors = torch.cat([inputs.to(narrow).transpose(1, 2), kept.previous.transpose(1, 2)], dim=1)
         of_inputs = None
         if ctx.needs_input_grad[0]:
             of_inputs = torch.bmm(found.gates, weight[:, :width].to(narrow).transpose(1, 2)).to(inputs.dtype)
@@ -81,7 +82,7 @@ class LstmSteps(torch.autograd.Function):
             torch.bmm(factors, found.gates).to(weight.dtype),
             found.gates.sum(dim=1, keepdim=True).to(weight.dtype),
             torch.bmm(found.projected.transpose(1, 2).contiguous(), found.hidden).transpose(1, 2).to(projection.dtype),
-            found.output.to(output.dtype),
+            found.output.to(ctx.output_dtype),
             found.cell,
             None,
             None,

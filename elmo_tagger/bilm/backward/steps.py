@@ -1,8 +1,6 @@
-"""Steps of packed sentences: which words are one step's, and products of a step's rows with a weight."""
+"""Steps of packed sentences: where each sentence ends, and products of a step's rows with a weight."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -13,36 +11,18 @@ from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
 _STEPS_WORTH_A_LAYOUT = 12
 _ROWS_WORTH_A_LAYOUT = 64  # of a step; for more rows the plain weight is as fast, and adds in place
 _VALUES_WORTH_A_LAYOUT = 2**18  # of a direction's weight; a smaller one stays in the cache, and is as fast as it is
-# What lies between two products is computed for so many words at once: few calls, and values that stay in the cache.
-_WORDS_OF_CHUNK = 512
 
 
-def step_slices(sizes: list[int]) -> Iterator[slice]:
-    """The words of each step."""
-    start = 0
-    for size in sizes:
-        yield slice(start, start + size)
-        start += size
+def last_words(sizes: list[int]) -> Tensor:
+    """The place of each sentence's last word (R,) int64, on the host.
 
-
-def chunks_of_steps(sizes: list[int]) -> Iterator[list[slice]]:
-    """The steps, as many together as have `_WORDS_OF_CHUNK` words, and one at least."""
-    chunk: list[slice] = []
-    for words in step_slices(sizes):
-        if chunk and words.stop - chunk[0].start > _WORDS_OF_CHUNK:
-            yield chunk
-            chunk = []
-        chunk.append(words)
-    if chunk:
-        yield chunk
-
-
-def words_before(sizes: list[int]) -> Tensor:
-    """For each word the place (N,) int64 of the one before it, on the host; the first states lead the list."""
-    starts = torch.tensor([0, sizes[0], *sizes][: len(sizes)], device="cpu").cumsum(0)
+    Args:
+        sizes: Sentences of each step, never increasing; R in the first.
+    """
     counts = torch.tensor(sizes, device="cpu")
-    firsts = counts.cumsum(0) - counts
-    return torch.arange(sum(sizes), device="cpu") + (starts - firsts).repeat_interleave(counts)
+    sentences = torch.arange(sizes[0], device="cpu")
+    last_steps = (counts.unsqueeze(1) > sentences).sum(dim=0) - 1
+    return (counts.cumsum(0) - counts)[last_steps] + sentences
 
 
 class StepProducts:
@@ -69,6 +49,4 @@ class StepProducts:
         """Add the product to `sums` (2, R, N), which is returned."""
         if self._matrices:
             return sums.add_(self(rows))
-        for own, factor, weight in zip(sums, rows, self._weight, strict=True):
-            own.addmm_(factor, weight)
-        return sums
+        return sums.baddbmm_(rows, self._weight)
