@@ -7,13 +7,14 @@ What `nn.LSTM` and `nn.GRU` compute, and LSTMs with highways, over sentences pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from elmo_tagger.bilm.cpu.threads import WORTH_A_THREAD, run_in_parallel
 from elmo_tagger.bilm.parameter_cache import ParameterCache
 from elmo_tagger.tagger.linear import RowProduct, is_row_wise, padded
 
@@ -119,7 +120,7 @@ Layers = Sequence[Sequence[Cell]]
 
 
 def run(layers: Layers, packed: PackedSequence) -> tuple[PackedSequence, tuple[Tensor, ...]]:
-    """Run packed sentences of vectors through layers.
+    """Run packed sentences of vectors through layers; the two directions of a layer share no thread.
 
     Returns:
         The last layer's outputs, and the parts of the state that each unit ends with, each of them (layers *
@@ -128,13 +129,31 @@ def run(layers: Layers, packed: PackedSequence) -> tuple[PackedSequence, tuple[T
     data, sizes = packed.data, packed.batch_sizes.tolist()
     ends: list[tuple[Tensor, ...]] = []
     for cells in layers:
-        outputs, states = zip(*(_run(cell, data, sizes, back=back) for back, cell in enumerate(cells)), strict=True)
+        outputs, states = zip(*_run_layer(cells, data, sizes), strict=True)
         data = torch.cat(outputs, dim=1)
         ends += states
     state = tuple(map(torch.stack, zip(*ends, strict=True)))
     if packed.unsorted_indices is not None:
         state = tuple(each[:, packed.unsorted_indices] for each in state)
     return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
+
+
+def _run_layer(cells: Sequence[Cell], data: Tensor, sizes: list[int]) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+    """What `_run` gives for each unit of a layer.
+
+    Two directions do not share all threads at each step: a step takes microseconds, and on a busy machine it would wait
+    milliseconds for them.
+    """
+    if len(cells) == 1:
+        return [_run(cells[0], data, sizes, back=0)]
+    found: dict[int, tuple[Tensor, tuple[Tensor, ...]]] = {}
+
+    def run_unit(back: int) -> None:
+        found[back] = _run(cells[back], data, sizes, back=back)
+
+    multiplications = sizes[0] * 4 * cells[0].hidden ** 2
+    run_in_parallel(partial(run_unit, 0), partial(run_unit, 1), short=multiplications < WORTH_A_THREAD)
+    return [found[0], found[1]]
 
 
 def _run(cell: Cell, data: Tensor, sizes: list[int], *, back: int) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from elmo_tagger.bilm.cpu.prepacked_linear import LAYOUTS, available_layouts
 from elmo_tagger.tagger.character_encoders import Convolution, LastStateEncoder
@@ -14,7 +14,7 @@ from elmo_tagger.tagger.encoders import build_encoder
 from elmo_tagger.tagger.feedforward import FeedForward
 from elmo_tagger.tagger.linear import Linear
 from elmo_tagger.tagger.lstm import Lstm
-from elmo_tagger.tagger.recurrence import Gru
+from elmo_tagger.tagger.recurrence import Gru, LstmCell, run
 
 pytestmark = pytest.mark.skipif(available_layouts(torch.float32) != LAYOUTS, reason="PyTorch without oneDNN")
 WIDTH = 9
@@ -143,3 +143,28 @@ def test_changed_weights_are_seen() -> None:
         before = module(rows)
         module.weight.mul_(2)
         torch.testing.assert_close(module(rows) - module.bias, 2 * (before - module.bias))
+
+
+@pytest.mark.parametrize(("sentences", "hidden"), [(2, 32), (40, 128)])
+def test_a_step_of_an_encoder_waits_for_no_other_thread(sentences: int, hidden: int) -> None:
+    threads: list[int] = []
+
+    class Watched(LstmCell):
+        def step(self, ahead: Tensor, state: tuple[Tensor, ...]) -> None:
+            threads.append(torch.get_num_threads())
+            super().step(ahead, state)
+
+    draw = torch.Generator().manual_seed(0)
+    weights = [torch.randn(4 * hidden, width, generator=draw) for width in (16, hidden)]
+    packed = pack_sequence(list(torch.randn(sentences, 3, 16, generator=draw)))
+    before, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            with torch.no_grad():
+                outputs, _ = run([[Watched(*weights, None), Watched(*weights, None)]], packed)
+            found.append(outputs.data)
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1] * 12
+    assert torch.equal(*found)

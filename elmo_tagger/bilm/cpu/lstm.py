@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from elmo_tagger.bilm.cpu.prepacked_linear import PrepackedLinear
-from elmo_tagger.bilm.cpu.threads import run_in_parallel
+from elmo_tagger.bilm.cpu.threads import WORTH_A_THREAD, run_in_parallel
 from elmo_tagger.bilm.lstm import ProjectedLstm, State
 from elmo_tagger.bilm.packing import Packing
 from elmo_tagger.bilm.precision import product_dtype
@@ -28,8 +28,6 @@ _VALUES_AHEAD = 2**22
 # Cells are held times this factor during the steps, whose calls are as long as their arithmetic: with few sentences the
 # next weight has just driven all else out of the cache. It spares two calls a step, and a power of two rounds nothing.
 _CELL = -2.0
-# Multiplications of a step's product, below which two directions are faster in one thread.
-_WORTH_A_THREAD = 2**20
 # Values that the table of distinct words' gates may hold (256 MiB in float32).
 _VALUES_OF_TABLE = 2**26
 
@@ -135,7 +133,7 @@ class FrozenStack:
             for direction in (0, 1)
         )
         multiplications = packing.sizes[0] * self.options.projection_dim * 4 * self.options.dim
-        run_in_parallel(one, other, short=multiplications < _WORTH_A_THREAD)
+        run_in_parallel(one, other, short=multiplications < WORTH_A_THREAD)
 
     def _run_direction(
         self,

@@ -16,6 +16,9 @@ import torch
 
 Piece = Callable[[], None]
 
+WORTH_A_THREAD = 2**20
+"""Multiplications of a step's product, below which two directions of an LSTM are faster one after the other."""
+
 _teams: dict[int, tuple[ThreadPoolExecutor, ThreadPoolExecutor]] = {}
 _making = threading.Lock()
 
