@@ -62,7 +62,7 @@ class DataErrorGroup(TyperGroup):
 app = typer.Typer(
     cls=DataErrorGroup,
     name="elmo-tagger",
-    help="Named-entity recognition with ELMo and a BiLSTM-CRF: data checks, conversion, scores, comparisons.",
+    help="Named-entity recognition with ELMo and a BiLSTM-CRF. To begin: echo 'A sentence.' | elmo-tagger tag en -",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -16,7 +16,7 @@ def serve(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", envvar=f"{_VARIABLE}MODEL", help="Archive, directory of a run, or model folder."
+            metavar="MODEL", envvar=f"{_VARIABLE}MODEL", help="en, an archive, directory of a run, or model folder."
         ),
     ],
     host: Annotated[

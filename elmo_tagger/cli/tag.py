@@ -27,7 +27,11 @@ _SHOWN_BAD_LINES = 10
 
 def tag(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Archive (model.tar.gz), directory of a run, or model folder.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="en, or an archive (model.tar.gz), directory of a run, or model folder.",
+        ),
     ],
     files: Annotated[
         Optional[list[str]],

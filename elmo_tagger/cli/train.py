@@ -47,7 +47,7 @@ def train(
     if importlib.util.find_spec("allennlp") is None:
         raise ElmoTaggerError(
             "training needs AllenNLP: run `uv add 'elmo-tagger[allennlp]'` in a project whose pyproject.toml has the "
-            "override-dependencies of elmo_tagger's (README, Installing elsewhere)"
+            "override-dependencies of elmo_tagger's (docs/howto/install.md)"
         )
     from elmo_tagger.cli.run_config import CONFIG, files_of_run, run_config
 
