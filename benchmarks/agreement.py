@@ -1,13 +1,14 @@
-"""Whether `elmo_tagger.load` says what `allennlp predict` says: real documents, every shipped config.
+"""Whether `elmo_tagger.load` says what `allennlp predict` says: real documents, shipped configs, published shapes.
 
     PYTHONPATH=. python benchmarks/agreement.py ../shared/data/ner/*/*.conll --documents 1000
     PYTHONPATH=. python benchmarks/agreement.py ../shared/data/ner/*/*.conll --documents 50 --double
 
-Each archive has a config of `training_configs/`, made small, and weights that are drawn so that many tags are unsure.
-Tags, offsets and n-best lists have to be equal; of confidences the largest difference is printed. `allennlp predict`
-has batches of 32; the tagger has its own, and then each tenth document alone. How far AllenNLP is from itself when it
-tags those alone tells what float32 leaves open. `--double` does all once more with both
-sides in float64, which tells what comes of float32's rounding from what comes of another computation.
+Each archive has a config of `training_configs/`, made small, or is of the shape of AllenNLP's `ner_elmo` or
+`fine_grained_ner`, and has weights that are drawn so that many tags are unsure. Tags, offsets and n-best lists have to
+be equal; of confidences the largest difference is printed. `allennlp predict` has batches of 32; the tagger has its
+own, and then each tenth document alone. How far AllenNLP is from itself when it tags those alone tells what float32
+leaves open. `--double` does all once more with both sides in float64, which tells what comes of float32's rounding
+from what comes of another computation.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from allennlp.predictors import Predictor
 import elmo_tagger
 from elmo_tagger.text.columns import read_columns
 from tests.bilm.random_models import random_bilm, raw_options
-from tests.tagger.archives import make_archive, shipped
+from tests.tagger.archives import configs, make_archive, shipped
 
-CONFIGS = ("quickstart", "conll2003", "wnut17", "elmo_only", "elmo_and_vectors", "static_baseline", "fine_tuning")
+SHIPPED = ("quickstart", "conll2003", "wnut17", "elmo_only", "elmo_and_vectors", "static_baseline", "fine_tuning")
+PUBLISHED = ("ner_elmo", "fine_grained_ner")
+WIDTHS = {"dim": 32, "projection_dim": 32, "filters": [[1, 32], [3, 64]]}  # whole registers, as a real biLM's
 
 
 def documents(paths: Iterable[Path], count: int) -> list[dict[str, Any]]:
@@ -86,22 +89,30 @@ def agreement(tagger: elmo_tagger.Tagger, predictor: Predictor, inputs: list[dic
     )
 
 
+def made(names: Iterable[str], scratch: Path) -> Iterator[tuple[str, Path]]:
+    """Archives of random weights."""
+    random_bilm(raw_options(max_characters_per_token=50, **WIDTHS), scale=0.2).save(scratch)
+    bilm = {"options_file": f"{scratch}/options.json", "weight_file": f"{scratch}/weights.hdf5"}
+    for name in names:
+        directory = scratch / name
+        directory.mkdir()
+        config = shipped(name, bilm, directory) if name in SHIPPED else configs(bilm)[name]
+        yield name, make_archive(config, directory / "run")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--documents", type=int, default=1000)
     parser.add_argument("--double", action="store_true", help="compare in float64 too")
-    parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=CONFIGS)
+    parser.add_argument("--configs", nargs="*", choices=SHIPPED + PUBLISHED, default=SHIPPED + PUBLISHED)
+    parser.add_argument("--archives", type=Path, nargs="*", default=[], help="trained ones too")
     arguments = parser.parse_args()
     inputs = documents(arguments.files, arguments.documents)
     with tempfile.TemporaryDirectory() as scratch:
-        random_bilm(raw_options(max_characters_per_token=50), scale=0.5).save(scratch)
-        bilm = {"options_file": f"{scratch}/options.json", "weight_file": f"{scratch}/weights.hdf5"}
-        for name in arguments.configs:
-            directory = Path(scratch) / name
-            directory.mkdir()
-            archive = make_archive(shipped(name, bilm, directory), directory / "run")
+        given = ((str(each), each) for each in arguments.archives)
+        for name, archive in itertools.chain(made(arguments.configs, Path(scratch)), given):
             predictor = Predictor.from_archive(load_archive(archive, overrides={"model.top_k": 3}), "entities")
             tagger = elmo_tagger.load(archive)
             print(f"{name}, float32: {agreement(tagger, predictor, inputs)}", flush=True)
