@@ -107,7 +107,7 @@ def run_folder(folder: Union[str, Path], *, recover: bool, force: bool, inputs: 
     if filled and not (recover or force):
         way = "--recover goes on with it, --force replaces it; or give" if is_run(folder) else "give"
         held = "a run already" if is_run(folder) else "files already"
-        raise ConfigurationError(f"{name} holds {held}: {way} another folder (-s)")
+        raise ConfigurationError(f"{name} holds {held}: {way} another folder")
     replaced = _moved_away(folder, str(name), inputs) if filled and force and not recover else None
     try:
         yield
