@@ -18,6 +18,8 @@ from elmo_tagger.plugin.plain_errors import message_of
 ARCHIVE = "model.tar.gz"
 SCORE = "f1-measure-overall"
 """What the best of several seeds is told by, on the development set."""
+BEGINNING = {"out.log", "config.json", "meta.json", "vocabulary", "log"}
+"""What a training has written before it has saved anything."""
 
 
 class TrainingError(ElmoTaggerError):
@@ -102,9 +104,12 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
 def _train(config: Path, run: Path, seed: int) -> SeedResult:
     if not _is_finished(run):
         overrides = dict.fromkeys(("random_seed", "numpy_seed", "pytorch_seed"), seed)
-        begun = run.exists() and any(run.iterdir())
+        names = {path.name for path in run.iterdir()} if run.is_dir() else set()
+        if names and names <= BEGINNING:  # each of which may be half-written
+            shutil.rmtree(run)
+            names = set()
         parameters, in_lines = Params.from_file(config, overrides), console.nobody_watches()
-        train.train_model(parameters, str(run), recover=begun, file_friendly_logging=in_lines)
+        train.train_model(parameters, str(run), recover=bool(names), file_friendly_logging=in_lines)
     sides = console.scores_of_run(run)
     return SeedResult(seed, run, sides["development"], sides["test"], console.score_table(sides))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,6 +69,15 @@ class Tagger:
         self._decoder = Decoder(model.crf, vocabulary[config.model.label_namespace].tokens, config.model.label_encoding)
         self._one_by_one = any(each.depends_on_batch for each in model.modules() if isinstance(each, ElmoEmbedder))
         self._turn = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What makes up a copy, as `multiprocessing` makes one for each of its processes; it gets a lock of its own."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_turn", "_indexers")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The inverse of `__getstate__`."""
+        indexers = build_indexers(state["config"].token_indexers, state["vocabulary"])
+        self.__dict__.update(state, _turn=threading.Lock(), _indexers=indexers)
 
     @property
     def tags(self) -> list[str]:

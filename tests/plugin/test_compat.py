@@ -1,6 +1,7 @@
 """What current torch broke in AllenNLP, and `--recover`. Each test fails without its mend."""
 
 import io
+import json
 import random
 import resource
 import shutil
@@ -114,6 +115,43 @@ def test_recovered_training_equals_an_uninterrupted_one(
     scores = [Params.from_file(tmp_path / name / "metrics.json") for name in ("whole", "parts")]
     for key in ("best_epoch", "best_validation_f1-measure-overall", "best_validation_loss", "validation_loss"):
         assert scores[0][key] == scores[1][key], key
+
+
+@pytest.mark.parametrize("left", ["none", "older"])
+def test_a_process_that_died_before_it_wrote_the_best_weights_ends_with_them(
+    left: str, bilm_files: dict[str, str], training_file: str, tmp_path: Path
+) -> None:
+    """A checkpoint is written before the best weights of its epoch."""
+    run = tmp_path / "run"
+    config = {"num_epochs": 2, "validation_metric": "-loss", "checkpointer": {"keep_most_recent_by_count": 2}}
+    train_model(Params(tagger_config(bilm_files, training_file, **config)), str(run))
+    expected = torch.load(run / "best.th")
+    assert json.loads((run / "metrics.json").read_text())["best_epoch"] == 1
+    for name in ("best.th", "metrics.json", "model.tar.gz"):
+        (run / name).unlink()
+    if left == "older":
+        shutil.copy(run / "model_state_e1_b0.th", run / "best.th")
+    train_model(Params(tagger_config(bilm_files, training_file, **config)), str(run), recover=True)
+    found = torch.load(run / "best.th")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_recovered_training_that_finds_nothing_better_ends_with_the_weights_of_before(
+    bilm_files: dict[str, str], training_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the first epoch stays the best
+    trainer = {"num_epochs": 2, "validation_metric": "+loss", "callbacks": ["test_interruption"]}
+    monkeypatch.setattr(Interruption, "at", (1, 1))
+    with pytest.raises(Interrupted):
+        train_model(Params(tagger_config(bilm_files, training_file, **trainer)), str(tmp_path / "run"))
+    monkeypatch.setattr(Interruption, "at", None)
+    config = Params(tagger_config(bilm_files, training_file, **trainer))
+    model = train_model(config, str(tmp_path / "run"), recover=True)
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["best_epoch"] == 0
+    best = torch.load(tmp_path / "run" / "best.th")
+    assert model.crf.temperature != 1
+    assert torch.equal(best["crf.temperature"], model.crf.temperature)
+    assert torch.equal(best["crf.transitions"], model.crf.transitions)
 
 
 def flip_a_bit(path: Path) -> None:

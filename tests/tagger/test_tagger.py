@@ -1,9 +1,11 @@
 """Promises of `Tagger` that need no AllenNLP."""
 
+import copy
 import itertools
 import json
+import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from elmo_tagger.tagger import Document, Tagger
 from elmo_tagger.text.files import DataError
+from tests.tagger.conftest import make_tagger
 
 TEXT = "Emma Stone flew to Oslo. They flew home, and Oslo was far."
 
@@ -138,6 +141,13 @@ def test_threads_get_what_one_thread_gets(tagger: Tagger) -> None:
     for number in range(4):
         for left, right in zip(found[number], expected, strict=True):
             same(left, right)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda tagger: pickle.loads(pickle.dumps(tagger))])
+def test_a_copy_for_another_process_says_the_same(copied: Callable[[Tagger], Tagger]) -> None:
+    tagger = make_tagger()
+    expected = tagger(TEXT).to_json()
+    assert copied(tagger)(TEXT).to_json() == expected
 
 
 def test_min_confidence_leaves_out_entities_and_keeps_tags(tagger: Tagger) -> None:

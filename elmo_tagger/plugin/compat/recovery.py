@@ -142,8 +142,12 @@ def write_best_weights_whole() -> None:
     """Writes `best.th` beside its place and moves it there, so that a process that dies leaves the one before.
 
     When a training ends it reads them again, unless the last epoch was the best; damage is an error then.
+
+    AllenNLP writes an epoch's checkpoint before it writes the best weights and notes where they are. A process that
+    dies in between leaves none, or those of an earlier epoch; `--recover` makes them from the checkpoint.
     """
     save, load = GradientDescentTrainer._save_model_state, GradientDescentTrainer._load_model_state
+    restore = GradientDescentTrainer._maybe_restore_checkpoint
     if getattr(save, "writes_whole", False):
         return
 
@@ -156,9 +160,26 @@ def write_best_weights_whole() -> None:
         check_sums(path)
         load(self, path)
 
+    def _maybe_restore_checkpoint(self: GradientDescentTrainer) -> None:
+        restore(self)
+        sharded = self._ddp_wrapped_model is not None and self._ddp_wrapped_model.is_sharded
+        if not self._serialization_dir or sharded or not self._start_after_epochs_completed:
+            return
+        best = self._best_model_filename = str(Path(self._serialization_dir) / "best.th")
+        after_an_epoch = self._start_after_batches_in_epoch_completed == 0
+        if not (after_an_epoch and self._metric_tracker.is_best_so_far() and self._primary):
+            return
+        if self._moving_average is None:
+            self._save_model_state(best)
+            return
+        self._moving_average.assign_average_value()
+        self._save_model_state(best)
+        self._moving_average.restore()
+
     _save_model_state.writes_whole = True  # type: ignore[attr-defined]
     GradientDescentTrainer._save_model_state = _save_model_state
     GradientDescentTrainer._load_model_state = _load_model_state
+    GradientDescentTrainer._maybe_restore_checkpoint = _maybe_restore_checkpoint
 
 
 def write_archives_whole() -> None:
