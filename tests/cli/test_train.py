@@ -107,6 +107,24 @@ def test_an_interrupted_training_goes_on_though_it_has_left_an_archive(monkeypat
     assert (calls, Path("run/model.tar.gz").read_text()) == ([False, True, True], "archive 3")
 
 
+def test_a_training_that_was_killed_before_it_saved_anything_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("allennlp")
+    from allennlp.commands import train
+
+    def train_model(params: object, folder: str, recover: bool, **_: object) -> None:
+        assert not recover
+        assert not Path(folder).exists()
+        Path(folder).mkdir()
+        Path(folder, "metrics.json").write_text('{"best_validation_f1-measure-overall": 0.5}')
+        Path(folder, "model.tar.gz").touch()
+
+    monkeypatch.setattr(train, "train_model", train_model)
+    Path("run/seed_1").mkdir(parents=True)
+    Path("run/seed_1/config.json").write_text('{"dataset_r')
+    assert run(*FILES, "-o", "run", "--recover").exit_code == 0
+    assert Path("run/model.tar.gz").exists()
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_force_replaces_no_folder_but_that_of_a_training(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("allennlp")
