@@ -18,7 +18,7 @@ from elmo_tagger.archives import ArchiveError
 from elmo_tagger.bilm.loading.bundled import BUNDLED
 from elmo_tagger.tagger import Card, ConfigError, FolderError, LoadError, Tagger, TaggerConfig
 from elmo_tagger.text.outputs import OutputError
-from tests.tagger.conftest import small_config
+from tests.tagger.conftest import make_tagger, small_config
 
 TEXT = "Emma Stone flew to Oslo. They flew home."
 
@@ -316,3 +316,23 @@ def test_a_prediction_imports_little(folder: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read as Linux tells it")
+def test_weights_are_mapped_into_memory_and_not_copied(folder: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    make_tagger(dim=2048, projection_dim=256).save(large)
+    code = (
+        "import elmo_tagger\n"
+        "def most():\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))\n"
+        f"small = elmo_tagger.load({str(folder)!r})\n"  # what is imported and started once
+        "before = most()\n"
+        f"large = elmo_tagger.load({str(large)!r})\n"
+        "print(most() - before)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    size = (large / "model.safetensors").stat().st_size
+    assert size > 60 * 2**20
+    assert int(result.stdout) < 1.2 * size
