@@ -43,8 +43,8 @@ def write_report(trials: Sequence[Trial], directory: Path = HERE) -> None:
         "## Layers, with the biLM alone",
         layers_table(scores, starter),
         "## Perplexity and gain",
-        "The biLMs epoch-01, -02, ... are a starter on its way, taken while its learning rate was still high; starter-10m "
-        "is what became of that one, the package's until it was trained again on 61 million words.",
+        "The biLMs epoch-01, -02, ... are a starter on its way, taken while its learning rate was still high; "
+        "starter-10m is what became of that one, the package's until it was trained again on 61 million words.",
         curve_table(scores, trials),
     ]
     (directory / "results.md").write_text("\n\n".join(sections) + "\n")
