@@ -185,7 +185,7 @@ def test_bad_lines_are_refused_or_skipped_and_counted(target: str) -> None:
 def test_what_cannot_be_read_as_a_whole_is_not_skipped() -> None:
     Path("empty.conll").touch()
     Path("cp1252.conll").write_bytes("Zoë B-PER\n".encode("cp1252"))
-    for name, message in (("empty.conll", "found no tags, it is empty"), ("cp1252.conll", "it looks like cp1252")):
+    for name, message in (("empty.conll", "found no tags: it is empty"), ("cp1252.conll", "it looks like cp1252")):
         with pytest.raises(ValueError, match=message):
             convert_file(name, "out.conll", skip_bad_lines=True)
     convert_file("cp1252.conll", "out.conll", options=FileOptions(encoding="cp1252"), to="BIOES")
